@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ *
+ * The hardware interface of nicsim.
+ * =================================
+ *
+ * What a driver and the device share, and nothing else.  The device is the
+ * process nicsimd; a driver is any process that loaded librte_net_nicsim.so,
+ * and nicsimctl, which only asks.  Everything here has a fixed size and no
+ * pointers: the two sides run in different address spaces and trust each
+ * other no more than a host and a card do.
+ *
+ * Concepts
+ * --------
+ *
+ * - A *vport* is a port of the embedded switch (eSwitch): the uplink, or one
+ *   virtual function (VF).
+ *
+ * - A *function* is what a driver opens: the PF (the uplink's ethdev), the
+ *   representor of a VF, or the VF itself.  A function has up to
+ *   NICSIM_MAX_QUEUES queue pairs.  It belongs to one host at a time.
+ *
+ * - A *host* is one connection to the device, normally one process.  It
+ *   brings its memory (the device does DMA into it) and opens functions.
+ *   When the connection ends, its functions are reset and, if it had the PF,
+ *   all rules go.
+ *
+ * - The *BAR* of a function is a piece of memory made by the device and
+ *   mapped by the driver: ring indexes and link state.
+ *
+ * - *Windows* are what the device may reach of the host's memory: address
+ *   ranges of the host, populated page by page with file descriptors.  An
+ *   address in a descriptor is a virtual address of the host; one outside the
+ *   populated part of a window is a DMA fault, which is counted and costs that
+ *   packet only.
+ *
+ * Control goes over a SOCK_SEQPACKET Unix socket: one message per packet,
+ * each request is answered by one reply of the same 'type' and 'seq', with
+ * 'status' 0 or a positive errno, and 'text' saying why not.  File descriptors
+ * travel as SCM_RIGHTS.  A host may have one request under way at a time.
+ *
+ * Packets go over descriptor rings in the host's memory, one producer and one
+ * consumer each.  'tail' counts the descriptors that the driver has handed
+ * over since the queue was set up, 'head' those that the device is done with;
+ * both run freely modulo 2**32, and a descriptor's slot is its count modulo
+ * the ring's size, a power of 2.  The producer of an index fills descriptors
+ * first and stores the index with release semantics; the reader loads it with
+ * acquire semantics.
+ *
+ * Multi-byte fields that mirror packet contents (struct nicsim_key) are in
+ * network byte order; all others are in the machine's. */
+
+#ifndef NICSIM_HW_H
+#define NICSIM_HW_H 1
+
+#include <stdint.h>
+
+#define NICSIM_MAGIC       0x6e696373   /* "nics". */
+#define NICSIM_HW_VERSION  1
+
+#define NICSIM_MAX_VFS     64
+#define NICSIM_MAX_QUEUES  16           /* Queue pairs of one function. */
+#define NICSIM_MIN_DESC    64
+#define NICSIM_MAX_DESC    4096         /* Per ring, a power of 2. */
+#define NICSIM_MAX_MTU     9000         /* Of the IP packet. */
+#define NICSIM_MIN_MTU     68
+#define NICSIM_MAX_TSO     65535        /* Bytes of a frame to segment. */
+#define NICSIM_MAX_TX_SEGS 64           /* Descriptors of one frame. */
+#define NICSIM_RSS_KEY     40           /* Bytes of a Toeplitz key. */
+#define NICSIM_RETA_SIZE   128          /* Entries, a power of 2. */
+#define NICSIM_MAX_ACTIONS 32           /* Of one rule. */
+#define NICSIM_MAX_WINDOWS 32           /* Of one host. */
+#define NICSIM_MAX_MAPS    32           /* Of one NICSIM_MEM_MAP. */
+#define NICSIM_MAX_GROUP   0xffff
+#define NICSIM_MAX_PRIO    0xffff
+#define NICSIM_TEXT_LEN    128
+#define NICSIM_NAME_LEN    64
+
+#define NICSIM_CACHE_LINE  64
+
+/* Functions and vports.
+ *
+ * A function's number holds its kind and, but for the PF, the VF's index. */
+
+enum nicsim_fn_kind {
+    NICSIM_FN_PF  = 0,
+    NICSIM_FN_REP = 1,
+    NICSIM_FN_VF  = 2,
+};
+
+#define NICSIM_FN(KIND, INDEX)  ((uint32_t) (((KIND) << 8) | (INDEX)))
+#define NICSIM_FN_KIND(FN)      ((enum nicsim_fn_kind) ((FN) >> 8))
+#define NICSIM_FN_INDEX(FN)     ((FN) & 0xff)
+
+#define NICSIM_VPORT_UPLINK     0
+#define NICSIM_VPORT_VF(INDEX)  ((uint32_t) (INDEX) + 1)
+
+/* BAR. */
+
+/* Registers of one ring.  The two indexes are in cache lines of their own,
+ * since each has one writer and the other side polls it. */
+struct nicsim_ring_regs {
+    uint32_t tail;                      /* Written by the driver. */
+    uint32_t pad0[15];
+    uint32_t head;                      /* Written by the device. */
+    uint32_t pad1[15];
+};
+
+/* A driver that has moved any TX 'tail' makes that visible (full barrier),
+ * then reads 'kick_wanted': if it is nonzero, the device may sleep, and the
+ * driver writes 1 to the function's doorbell eventfd.  The device sets
+ * 'kick_wanted', full barrier, and looks at all rings once more before it
+ * sleeps. */
+struct nicsim_bar {
+    uint32_t kick_wanted;               /* Written by the device. */
+    uint32_t link_up;                   /* Written by the device: 0 or 1. */
+    uint32_t link_speed;                /* Mbit/s. */
+    uint32_t pad[13];
+    struct nicsim_ring_regs tx[NICSIM_MAX_QUEUES];
+    struct nicsim_ring_regs rx[NICSIM_MAX_QUEUES];
+};
+
+/* Descriptors. */
+
+/* Flags of a TX descriptor.  All but EOP and the address and length count on
+ * the first descriptor of a frame only. */
+#define NICSIM_TX_EOP        (1 << 0)   /* Last descriptor of the frame. */
+#define NICSIM_TX_IPV4_CSUM  (1 << 1)   /* Fill the IPv4 header checksum. */
+#define NICSIM_TX_TCP_CSUM   (1 << 2)   /* Fill the TCP checksum ... */
+#define NICSIM_TX_UDP_CSUM   (1 << 3)   /* ... or the UDP checksum. */
+#define NICSIM_TX_SCTP_CSUM  (1 << 4)   /* ... or SCTP's CRC32c. */
+#define NICSIM_TX_TSO        (1 << 5)   /* Cut into TCP segments of 'mss'. */
+#define NICSIM_TX_IPV6       (1 << 6)   /* Layer 3 is IPv6, else IPv4. */
+#define NICSIM_TX_VLAN       (1 << 7)   /* Insert 'vlan_tci' (TPID 0x8100). */
+
+struct nicsim_tx_desc {
+    uint64_t addr;                      /* Host virtual address. */
+    uint32_t len;                       /* Bytes at 'addr', not 0. */
+    uint16_t flags;                     /* NICSIM_TX_*. */
+    uint16_t mss;                       /* TCP payload of a segment. */
+    uint16_t l2_len;                    /* Offset of layer 3. */
+    uint16_t l3_len;                    /* Bytes of layer 3. */
+    uint16_t l4_len;                    /* Bytes of the TCP header (TSO). */
+    uint16_t vlan_tci;
+    uint64_t reserved;
+};
+
+/* Flags of an RX descriptor, written by the device. */
+#define NICSIM_RX_EOP        (1 << 0)   /* Last descriptor of the frame. */
+#define NICSIM_RX_HASH       (1 << 1)   /* 'hash' is valid. */
+#define NICSIM_RX_MARK       (1 << 2)   /* 'mark' is valid. */
+#define NICSIM_RX_IP_GOOD    (1 << 3)   /* IPv4 header checksum is right ... */
+#define NICSIM_RX_IP_BAD     (1 << 4)   /* ... or wrong, else unknown. */
+#define NICSIM_RX_L4_GOOD    (1 << 5)   /* L4 checksum is right ... */
+#define NICSIM_RX_L4_BAD     (1 << 6)   /* ... or wrong, else unknown. */
+
+/* The driver fills 'addr' and 'len' (room).  The device overwrites 'len' with
+ * the bytes it wrote and fills the rest: 'flags' in each descriptor, the
+ * others in the first of a frame. */
+struct nicsim_rx_desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags;                     /* NICSIM_RX_*. */
+    uint16_t in_vport;                  /* Where the frame entered. */
+    uint32_t hash;                      /* Toeplitz. */
+    uint32_t mark;                      /* Of a rule's MARK action. */
+    uint32_t frame_len;                 /* Bytes of the whole frame. */
+    uint32_t reserved;
+};
+
+/* Rules.
+ *
+ * A rule is in a group; a packet from the wire or from a VF starts in group 0
+ * and goes to the rule of the lowest 'priority' number (0 first, as rte_flow)
+ * whose every masked key bit is equal.  Two matching rules of one priority: any
+ * of them.  The same key, mask, group and priority twice is EEXIST. */
+
+/* What the parser found in a packet: bits of nicsim_key.present.  A rule asks
+ * for a header by putting its bit in key and mask, for its absence by putting
+ * it in the mask only. */
+#define NICSIM_P_VLAN        (1u << 0)  /* A tag, TPID 0x8100 or 0x88a8. */
+#define NICSIM_P_VLAN2       (1u << 1)  /* A second tag. */
+#define NICSIM_P_IPV4        (1u << 2)
+#define NICSIM_P_IPV6        (1u << 3)
+#define NICSIM_P_FRAG        (1u << 4)  /* IPv4 or IPv6 fragment, any part. */
+#define NICSIM_P_LATER_FRAG  (1u << 5)  /* Fragment offset not 0. */
+#define NICSIM_P_TCP         (1u << 6)  /* Whole header there, no later frag, */
+#define NICSIM_P_UDP         (1u << 7)  /* and for IPv6 no extension header. */
+#define NICSIM_P_SCTP        (1u << 8)
+#define NICSIM_P_ICMP        (1u << 9)
+#define NICSIM_P_ICMP6       (1u << 10)
+#define NICSIM_P_IP_OPTIONS  (1u << 11) /* IPv4 header longer than 20 bytes. */
+/* IPv6 extension headers that are there. */
+#define NICSIM_P_EXT_HOP     (1u << 12)
+#define NICSIM_P_EXT_ROUTE   (1u << 13)
+#define NICSIM_P_EXT_FRAG    (1u << 14)
+#define NICSIM_P_EXT_AUTH    (1u << 15)
+#define NICSIM_P_EXT_ESP     (1u << 16)
+#define NICSIM_P_EXT_DEST    (1u << 17)
+#define NICSIM_P_EXT_MOBIL   (1u << 18)
+#define NICSIM_P_EXT_HIP     (1u << 19)
+#define NICSIM_P_EXT_SHIM6   (1u << 20)
+/* The headers that the EtherType and protocol announce were all there and
+ * sound (version, lengths); a packet without this bit matches on Ethernet and
+ * VLAN only, since none of the bits of the broken layer and above are set. */
+#define NICSIM_P_SOUND       (1u << 21)
+
+struct nicsim_key {
+    uint32_t present;                   /* NICSIM_P_*, host order. */
+    uint32_t mark;                      /* Set by an earlier group's MARK. */
+    uint16_t vport;                     /* NICSIM_VPORT_*, host order. */
+    uint16_t eth_type;                  /* Behind all parsed tags. */
+    uint8_t  eth_dst[6];
+    uint8_t  eth_src[6];
+    uint16_t vlan_tpid, vlan_tci;       /* Outer tag. */
+    uint16_t vlan2_tpid, vlan2_tci;     /* Inner tag. */
+    uint8_t  ip_proto;                  /* IPv4 protocol; IPv6: the fixed
+                                         * header's next header. */
+    uint8_t  ip_tos;                    /* TOS or traffic class. */
+    uint8_t  ip_ttl;                    /* TTL or hop limit. */
+    uint8_t  pad;
+    uint16_t ip_frag;                   /* IPv4: flags and fragment offset.
+                                         * IPv6: fragment header's word. */
+    uint16_t tcp_flags;                 /* Low 12 bits. */
+    uint32_t ip6_flow;                  /* Flow label, low 20 bits. */
+    uint8_t  ip_src[16];                /* IPv4 in the first 4 bytes. */
+    uint8_t  ip_dst[16];
+    uint16_t l4_src, l4_dst;            /* Ports of TCP, UDP, SCTP. */
+    uint8_t  icmp_type, icmp_code;      /* ICMP, ICMPv6. */
+    uint8_t  pad2[2];
+};
+
+/* The rte_flow items a rule was made of, so that the device can refuse one by
+ * name (nicsimd --refuse-item). */
+#define NICSIM_ITEM_PORT     (1u << 0)
+#define NICSIM_ITEM_ETH      (1u << 1)
+#define NICSIM_ITEM_VLAN     (1u << 2)
+#define NICSIM_ITEM_IPV4     (1u << 3)
+#define NICSIM_ITEM_IPV6     (1u << 4)
+#define NICSIM_ITEM_TCP      (1u << 5)
+#define NICSIM_ITEM_UDP      (1u << 6)
+#define NICSIM_ITEM_SCTP     (1u << 7)
+#define NICSIM_ITEM_ICMP     (1u << 8)
+#define NICSIM_ITEM_ICMP6    (1u << 9)
+#define NICSIM_ITEM_IPV6_FRAG (1u << 10)
+#define NICSIM_ITEM_MARK     (1u << 11)
+
+enum nicsim_action_type {
+    NICSIM_ACT_COUNT = 1,
+    NICSIM_ACT_DROP,
+    NICSIM_ACT_OUTPUT,                  /* 'arg': vport: to the VF, the wire. */
+    NICSIM_ACT_TO_SOFTWARE,             /* 'arg': vport: to its representor's
+                                         * or the PF's ethdev. */
+    NICSIM_ACT_JUMP,                    /* 'arg': a higher-numbered group. */
+    NICSIM_ACT_MARK,                    /* 'arg'. */
+    NICSIM_ACT_SET_FIELD,               /* 'field', 'value'. */
+    NICSIM_ACT_DEC_TTL,                 /* A packet whose TTL would become 0
+                                         * goes to software unchanged. */
+    NICSIM_ACT_POP_VLAN,
+    NICSIM_ACT_PUSH_VLAN,               /* 'arg': TPID, host order. */
+    NICSIM_ACT_SET_VLAN_VID,            /* 'arg', host order. */
+    NICSIM_ACT_SET_VLAN_PCP,            /* 'arg'. */
+};
+
+enum nicsim_field {
+    NICSIM_F_ETH_DST = 1,
+    NICSIM_F_ETH_SRC,
+    NICSIM_F_IPV4_SRC,
+    NICSIM_F_IPV4_DST,
+    NICSIM_F_IPV6_SRC,
+    NICSIM_F_IPV6_DST,
+    NICSIM_F_IP_TTL,                    /* IPv4 TTL, IPv6 hop limit. */
+    NICSIM_F_IPV4_DSCP,                 /* 'value' is the DSCP, 0..63. */
+    NICSIM_F_IPV6_DSCP,
+    NICSIM_F_TP_SRC,                    /* TCP or UDP. */
+    NICSIM_F_TP_DST,
+};
+
+/* A rewrite of a header that the packet does not have, or that the rule's
+ * match does not guarantee, is refused when the rule is made.  The device
+ * mends all checksums that a rewrite touches, incrementally, so that a wrong
+ * one stays wrong; a UDP checksum of 0 stays 0. */
+struct nicsim_action {
+    uint16_t type;                      /* enum nicsim_action_type. */
+    uint16_t field;                     /* enum nicsim_field. */
+    uint32_t arg;
+    uint8_t  value[16];                 /* Network byte order. */
+};
+
+/* The last action is DROP, OUTPUT, TO_SOFTWARE or JUMP, and only the last. */
+struct nicsim_rule {
+    uint32_t group;
+    uint32_t priority;
+    uint32_t items;                     /* NICSIM_ITEM_*. */
+    uint32_t n_actions;
+    struct nicsim_key key;              /* No bit outside 'mask'. */
+    struct nicsim_key mask;
+    struct nicsim_action actions[NICSIM_MAX_ACTIONS];
+};
+
+/* Counters.  Packets and bytes of Ethernet frames without FCS. */
+
+struct nicsim_counter {
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+/* As the function's driver sees it: 'rx' is from device to driver. */
+struct nicsim_fn_stats {
+    struct nicsim_counter rx, tx;
+    uint64_t rx_missed;                 /* No descriptor to put it in. */
+    uint64_t rx_errors;                 /* Longer than the MTU allows, or a
+                                         * DMA fault. */
+    uint64_t tx_errors;                 /* DMA faults, descriptors that make
+                                         * no sense. */
+    struct nicsim_counter rxq[NICSIM_MAX_QUEUES];
+    struct nicsim_counter txq[NICSIM_MAX_QUEUES];
+};
+
+/* What the eSwitch did with the frames that entered at a vport. */
+struct nicsim_vport_stats {
+    struct nicsim_counter in;           /* All that entered by this vport. */
+    struct nicsim_counter by_rule;      /* Of these, those that rules sent on
+                                         * to a vport or dropped. */
+    struct nicsim_counter to_software;  /* Of these, misses and TO_SOFTWARE. */
+    struct nicsim_counter out;          /* Delivered to this vport by rules or
+                                         * by its representor. */
+    uint64_t out_dropped;               /* The same, but the VF had no room or
+                                         * no driver, or the wire no room. */
+};
+
+/* Messages. */
+
+enum nicsim_msg_type {
+    NICSIM_HELLO = 1,       /* Reply: nicsim_hello, fd: the event socket. */
+    NICSIM_MEM_WINDOW,
+    NICSIM_MEM_MAP,         /* One fd per region. */
+    NICSIM_MEM_UNMAP,
+    NICSIM_FN_OPEN,         /* Reply: nicsim_fn_info; fds: BAR, doorbell. */
+    NICSIM_FN_CLOSE,
+    NICSIM_FN_CONFIG,
+    NICSIM_RING_SETUP,
+    NICSIM_FN_START,        /* From now on the device touches the rings. */
+    NICSIM_FN_STOP,         /* From the reply on it does not. */
+    NICSIM_FN_STATS,        /* Reply: nicsim_fn_stats. */
+    NICSIM_FN_STATS_RESET,
+    NICSIM_RULE_VALIDATE,
+    NICSIM_RULE_CREATE,
+    NICSIM_RULE_DESTROY,
+    NICSIM_RULE_QUERY,
+    NICSIM_RULE_FLUSH,      /* Those made through 'fn'. */
+    NICSIM_CTL_INFO,        /* nicsimctl's: allowed to every connection. */
+    NICSIM_CTL_RULES,
+    NICSIM_CTL_VPORT,
+};
+
+struct nicsim_hello {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t pid;                       /* Of the host; for messages. */
+    char     program[NICSIM_NAME_LEN];
+    /* Reply. */
+    uint32_t n_vfs;
+    uint32_t n_queues;                  /* Queue pairs per function. */
+    uint16_t switch_domain;             /* The same for all functions. */
+    uint16_t pad;
+    char     name[NICSIM_NAME_LEN];     /* Of the NIC. */
+};
+
+/* A range of host addresses that may be populated later.  Windows must not
+ * overlap.  'page_size' is the granularity of maps, a power of 2. */
+struct nicsim_mem_window {
+    uint32_t id;                        /* Below NICSIM_MAX_WINDOWS. */
+    uint32_t pad;
+    uint64_t base;
+    uint64_t len;
+    uint64_t page_size;
+};
+
+struct nicsim_mem_map {
+    uint32_t window;
+    uint32_t n;                         /* Regions; as many fds for MAP. */
+    struct {
+        uint64_t offset;                /* In the window. */
+        uint64_t len;
+        uint64_t fd_offset;
+    } regions[NICSIM_MAX_MAPS];
+};
+
+struct nicsim_fn_info {
+    uint32_t fn;                        /* Request. */
+    /* Reply. */
+    uint32_t n_queues;
+    uint32_t max_mtu;
+    uint32_t bar_len;                   /* Bytes to map. */
+    uint8_t  mac[6];                    /* Permanent address. */
+    uint8_t  pad[2];
+};
+
+/* What of nicsim_fn_config is to be set. */
+#define NICSIM_CFG_MAC     (1 << 0)
+#define NICSIM_CFG_MTU     (1 << 1)
+#define NICSIM_CFG_RSS     (1 << 2)     /* 'rss_types', 'rss_key'. */
+#define NICSIM_CFG_RETA    (1 << 3)
+#define NICSIM_CFG_PROMISC (1 << 4)     /* A VF that is not promiscuous gets
+                                         * its own, multicast and broadcast
+                                         * addresses only; PF and
+                                         * representors get all they are
+                                         * sent, whatever this says. */
+
+/* Header combinations to hash; otherwise queue reta[0] and no hash. */
+#define NICSIM_RSS_IP      (1 << 0)
+#define NICSIM_RSS_TCP     (1 << 1)
+#define NICSIM_RSS_UDP     (1 << 2)
+#define NICSIM_RSS_SCTP    (1 << 3)
+
+struct nicsim_fn_config {
+    uint32_t fn;
+    uint32_t what;                      /* NICSIM_CFG_*. */
+    uint8_t  mac[6];
+    uint8_t  promisc;
+    uint8_t  pad;
+    uint32_t mtu;
+    uint32_t rss_types;                 /* NICSIM_RSS_*. */
+    uint8_t  rss_key[NICSIM_RSS_KEY];
+    uint8_t  reta[NICSIM_RETA_SIZE];    /* Queue numbers. */
+};
+
+/* Only while the function is stopped.  Indexes start at 0 again at every
+ * NICSIM_FN_START.  'n_desc' 0 takes the ring away. */
+struct nicsim_ring_setup {
+    uint32_t fn;
+    uint16_t queue;
+    uint16_t is_tx;
+    uint64_t ring;                      /* Host virtual address of n_desc
+                                         * descriptors, contiguous. */
+    uint32_t n_desc;
+    uint32_t pad;
+};
+
+/* Which part of a rule was refused. */
+enum nicsim_culprit {
+    NICSIM_CULPRIT_NONE,                /* The rule as such: EEXIST, ENOSPC. */
+    NICSIM_CULPRIT_ATTR,
+    NICSIM_CULPRIT_ITEM,                /* 'culprit_arg': NICSIM_ITEM_*. */
+    NICSIM_CULPRIT_ACTION,              /* 'culprit_arg': its index. */
+};
+
+struct nicsim_rule_op {
+    uint32_t fn;                        /* A function of this host. */
+    uint32_t reset;                     /* QUERY: counter to 0 afterwards. */
+    uint64_t id;                        /* DESTROY, QUERY; reply of CREATE. */
+    struct nicsim_counter counter;      /* Reply of QUERY. */
+    uint32_t culprit;                   /* Reply: enum nicsim_culprit. */
+    uint32_t culprit_arg;
+    struct nicsim_rule rule;            /* VALIDATE, CREATE. */
+};
+
+/* Rules in the order of their ids, those above 'after', one per message;
+ * ENOENT when there is none. */
+struct nicsim_ctl_rule {
+    uint64_t after;
+    uint64_t id;                        /* Reply, and all that follows. */
+    uint32_t fn;                        /* By which it was made. */
+    uint32_t pad;
+    struct nicsim_counter counter;
+    struct nicsim_rule rule;
+};
+
+struct nicsim_ctl_info {
+    char     name[NICSIM_NAME_LEN];
+    char     wire[NICSIM_NAME_LEN];     /* Its vdev string, or "". */
+    uint32_t n_vfs;
+    uint32_t n_queues;
+    uint32_t pid;
+    uint32_t wire_up;
+    uint64_t n_rules;
+    uint64_t max_rules;
+    uint64_t n_masks;                   /* Different masks in use. */
+    uint64_t rule_ops;                  /* Creations and destructions. */
+    uint64_t rules_refused;
+    uint64_t dma_faults;
+};
+
+struct nicsim_ctl_vport {
+    uint32_t vport;                     /* Request. */
+    /* Reply.  Two functions face a VF's vport: [0] the representor (the PF
+     * for the uplink), [1] the VF (nothing for the uplink). */
+    struct {
+        uint32_t open;                  /* 1: a driver has it ... */
+        uint32_t started;
+        uint32_t pid;                   /* ... of this process. */
+        uint32_t mtu;
+        uint32_t n_rxq, n_txq;          /* Rings that are set up. */
+        uint8_t  mac[6];
+        uint8_t  pad[2];
+        char     program[NICSIM_NAME_LEN];
+        struct nicsim_fn_stats stats;
+    } fn[2];
+    struct nicsim_vport_stats stats;
+    struct nicsim_counter wire_rx, wire_tx;     /* Uplink only. */
+    uint64_t wire_tx_dropped;
+};
+
+struct nicsim_msg {
+    uint32_t type;                      /* enum nicsim_msg_type. */
+    uint32_t seq;                       /* Chosen by the asker. */
+    uint32_t status;                    /* Reply: 0 or a positive errno. */
+    uint32_t len;                       /* Bytes of the whole message. */
+    char     text[NICSIM_TEXT_LEN];     /* Reply: why not, for a person. */
+    union {
+        struct nicsim_hello hello;
+        struct nicsim_mem_window window;
+        struct nicsim_mem_map map;
+        struct nicsim_fn_info fn_info;  /* OPEN; CLOSE, START, STOP: 'fn'. */
+        struct nicsim_fn_config config;
+        struct nicsim_ring_setup ring;
+        struct {
+            uint32_t fn;
+            uint32_t pad;
+            struct nicsim_fn_stats stats;
+        } stats;
+        struct nicsim_rule_op rule;
+        struct nicsim_ctl_rule ctl_rule;
+        struct nicsim_ctl_info ctl_info;
+        struct nicsim_ctl_vport ctl_vport;
+    };
+};
+
+/* Events, which the device sends unasked over the event socket that came with
+ * the reply to NICSIM_HELLO (SOCK_SEQPACKET).  The device's death is that
+ * socket's hang-up. */
+enum nicsim_event_type {
+    NICSIM_EV_LINK = 1,                 /* BAR's link_up changed. */
+};
+
+struct nicsim_event {
+    uint32_t type;                      /* enum nicsim_event_type. */
+    uint32_t fn;
+};
+
+#endif /* nicsim/hw.h */

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) 2026 The ovs-dpdkvdpa authors
+
+# A topic file is named here and included by tests/testsuite.at.
+TESTSUITE_AT = \
+	tests/testsuite.at \
+	tests/dpdkvdpa-macros.at \
+	tests/build.at
+
+TESTSUITE = $(srcdir)/tests/testsuite
+
+EXTRA_DIST += \
+	$(TESTSUITE_AT) \
+	$(TESTSUITE) \
+	tests/atlocal.in \
+	tests/package.m4
+
+DISTCLEANFILES += tests/atconfig tests/atlocal
+
+# Arguments of the suite, for example TESTSUITEFLAGS='-k relay' or '-j2 3 7-9'.
+TESTSUITEFLAGS =
+
+CHECK_LOCAL += check-testsuite
+check-testsuite: tests/atconfig tests/atlocal $(TESTSUITE) all $(check_PROGRAMS)
+	$(SHELL) '$(TESTSUITE)' -C tests AUTOTEST_PATH= $(TESTSUITEFLAGS)
+
+CLEAN_LOCAL += clean-testsuite
+clean-testsuite:
+	test ! -f '$(TESTSUITE)' || test ! -f tests/atconfig || \
+		$(SHELL) '$(TESTSUITE)' -C tests --clean
+
+$(srcdir)/tests/package.m4: $(top_srcdir)/configure.ac
+	$(AM_V_GEN){ \
+	  echo '# Generated from configure.ac.'; \
+	  echo 'm4_define([AT_PACKAGE_NAME], [$(PACKAGE_NAME)])'; \
+	  echo 'm4_define([AT_PACKAGE_TARNAME], [$(PACKAGE_TARNAME)])'; \
+	  echo 'm4_define([AT_PACKAGE_VERSION], [$(PACKAGE_VERSION)])'; \
+	  echo 'm4_define([AT_PACKAGE_STRING], [$(PACKAGE_STRING)])'; \
+	  echo 'm4_define([AT_PACKAGE_BUGREPORT], [$(PACKAGE_BUGREPORT)])'; \
+	} > $@.tmp && mv $@.tmp $@
+
+$(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
+	$(AM_V_GEN)$(AUTOM4TE) --language=autotest -I '$(srcdir)' \
+	  -o $@.tmp $(srcdir)/tests/testsuite.at && mv $@.tmp $@

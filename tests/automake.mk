@@ -37,8 +37,9 @@ $(srcdir)/tests/package.m4: $(top_srcdir)/configure.ac
 	  echo 'm4_define([AT_PACKAGE_VERSION], [$(PACKAGE_VERSION)])'; \
 	  echo 'm4_define([AT_PACKAGE_STRING], [$(PACKAGE_STRING)])'; \
 	  echo 'm4_define([AT_PACKAGE_BUGREPORT], [$(PACKAGE_BUGREPORT)])'; \
-	} > $@.tmp && mv $@.tmp $@
+	} > $@.$$$$.tmp && mv $@.$$$$.tmp $@
 
 $(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
 	$(AM_V_GEN)$(AUTOM4TE) --language=autotest -I '$(srcdir)' \
-	  -o $@.tmp $(srcdir)/tests/testsuite.at && mv $@.tmp $@
+	  -I '$(srcdir)/tests' -o $@.$$$$.tmp \
+	  $(srcdir)/tests/testsuite.at && mv $@.$$$$.tmp $@

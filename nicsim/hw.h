@@ -153,6 +153,9 @@ struct nicsim_tx_desc {
 #define NICSIM_RX_IP_BAD     (1 << 4)   /* ... or wrong, else unknown. */
 #define NICSIM_RX_L4_GOOD    (1 << 5)   /* L4 checksum is right ... */
 #define NICSIM_RX_L4_BAD     (1 << 6)   /* ... or wrong, else unknown. */
+#define NICSIM_RX_ERROR      (1 << 7)   /* Nothing was written (DMA fault):
+                                         * the buffer comes back, with EOP
+                                         * and 'len' 0. */
 
 /* The driver fills 'addr' and 'len' (room).  The device overwrites 'len' with
  * the bytes it wrote and fills the rest: 'flags' in each descriptor, the
@@ -172,8 +175,8 @@ struct nicsim_rx_desc {
  *
  * A rule is in a group; a packet from the wire or from a VF starts in group 0
  * and goes to the rule of the lowest 'priority' number (0 first, as rte_flow)
- * whose every masked key bit is equal.  Two matching rules of one priority: any
- * of them.  The same key, mask, group and priority twice is EEXIST. */
+ * whose every masked key bit is equal.  Two matching rules of one priority:
+ * any of them.  The same key, mask, group and priority twice is EEXIST. */
 
 /* What the parser found in a packet: bits of nicsim_key.present.  A rule asks
  * for a header by putting its bit in key and mask, for its absence by putting
@@ -184,7 +187,7 @@ struct nicsim_rx_desc {
 #define NICSIM_P_IPV6        (1u << 3)
 #define NICSIM_P_FRAG        (1u << 4)  /* IPv4 or IPv6 fragment, any part. */
 #define NICSIM_P_LATER_FRAG  (1u << 5)  /* Fragment offset not 0. */
-#define NICSIM_P_TCP         (1u << 6)  /* Whole header there, no later frag, */
+#define NICSIM_P_TCP         (1u << 6)  /* The whole header, no later frag, */
 #define NICSIM_P_UDP         (1u << 7)  /* and for IPv6 no extension header. */
 #define NICSIM_P_SCTP        (1u << 8)
 #define NICSIM_P_ICMP        (1u << 9)
@@ -248,7 +251,7 @@ struct nicsim_key {
 enum nicsim_action_type {
     NICSIM_ACT_COUNT = 1,
     NICSIM_ACT_DROP,
-    NICSIM_ACT_OUTPUT,                  /* 'arg': vport: to the VF, the wire. */
+    NICSIM_ACT_OUTPUT,                  /* 'arg': vport: to the VF or wire. */
     NICSIM_ACT_TO_SOFTWARE,             /* 'arg': vport: to its representor's
                                          * or the PF's ethdev. */
     NICSIM_ACT_JUMP,                    /* 'arg': a higher-numbered group. */
@@ -368,7 +371,8 @@ struct nicsim_hello {
 };
 
 /* A range of host addresses that may be populated later.  Windows must not
- * overlap.  'page_size' is the granularity of maps, a power of 2. */
+ * overlap.  'page_size' is the granularity of maps, a power of 2.  'len' 0
+ * takes the window 'id' and all that is mapped in it away. */
 struct nicsim_mem_window {
     uint32_t id;                        /* Below NICSIM_MAX_WINDOWS. */
     uint32_t pad;

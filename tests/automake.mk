@@ -13,7 +13,8 @@ EXTRA_DIST += \
 	$(TESTSUITE_AT) \
 	$(TESTSUITE) \
 	tests/atlocal.in \
-	tests/package.m4
+	tests/package.m4 \
+	tests/run-suite
 
 DISTCLEANFILES += tests/atconfig tests/atlocal
 
@@ -22,7 +23,8 @@ TESTSUITEFLAGS =
 
 CHECK_LOCAL += check-testsuite
 check-testsuite: tests/atconfig tests/atlocal $(TESTSUITE) all $(check_PROGRAMS)
-	$(SHELL) '$(TESTSUITE)' -C tests AUTOTEST_PATH= $(TESTSUITEFLAGS)
+	CONFIG_SHELL='$(SHELL)' $(srcdir)/tests/run-suite '$(TESTSUITE)' \
+	  -C tests AUTOTEST_PATH= $(TESTSUITEFLAGS)
 
 CLEAN_LOCAL += clean-testsuite
 clean-testsuite:

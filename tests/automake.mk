@@ -21,6 +21,10 @@ DISTCLEANFILES += tests/atconfig tests/atlocal
 # Arguments of the suite, for example TESTSUITEFLAGS='-k relay' or '-j2 3 7-9'.
 TESTSUITEFLAGS =
 
+# What only the suite needs, without running it.
+check-programs: $(check_PROGRAMS)
+.PHONY: check-programs
+
 CHECK_LOCAL += check-testsuite
 check-testsuite: tests/atconfig tests/atlocal $(TESTSUITE) all $(check_PROGRAMS)
 	CONFIG_SHELL='$(SHELL)' $(srcdir)/tests/run-suite '$(TESTSUITE)' \

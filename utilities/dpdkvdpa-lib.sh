@@ -370,23 +370,29 @@ _dpdkvdpa_last_line() {
     tail -n 1 "$1" | cut -c 1-60
 }
 
-# dpdkvdpa_build [CONFIGURE-ARGUMENT...]
-#     Generates configure, configures and makes the clone, as far as that is
-#     not done yet, in dpdkvdpa_builddir, and puts that directory into
-#     DPDKVDPA_BUILDDIR.  utilities/dpdkvdpa-setup has to have run.  A second
-#     build of the clone waits for the first.
-dpdkvdpa_build() {
-    local status=0
-    DPDKVDPA_BUILDDIR=$(dpdkvdpa_builddir)
-    export DPDKVDPA_BUILDDIR
-    mkdir -p "$DPDKVDPA_BUILDDIR" || return 1
-    exec 9> "$DPDKVDPA_BUILDDIR/.dpdkvdpa-lock"
+# dpdkvdpa_build_in DIR [CONFIGURE-ARGUMENT...]
+#     Generates configure, configures and makes the clone in DIR, as far as
+#     that is not done yet.  utilities/dpdkvdpa-setup has to have run.  A
+#     second build in DIR waits for the first.  Uses file descriptor 9.
+dpdkvdpa_build_in() {
+    local builddir=$1 status=0
+    mkdir -p "$builddir" || return 1
+    exec 9> "$builddir/.dpdkvdpa-lock"
     if ! flock -n 9; then
-        dpdkvdpa_step "Waiting for another build of this clone"
+        dpdkvdpa_step "Waiting for another build in $builddir"
         flock 9
     fi
     # Its children shall not hold the lock, if one should live on.
-    _dpdkvdpa_build "$DPDKVDPA_BUILDDIR" "$@" 9>&- || status=1
+    _dpdkvdpa_build "$@" 9>&- || status=1
     exec 9>&-
     return $status
+}
+
+# dpdkvdpa_build [CONFIGURE-ARGUMENT...]
+#     dpdkvdpa_build_in the directory that dpdkvdpa_builddir names, which is
+#     put into DPDKVDPA_BUILDDIR.
+dpdkvdpa_build() {
+    DPDKVDPA_BUILDDIR=$(dpdkvdpa_builddir)
+    export DPDKVDPA_BUILDDIR
+    dpdkvdpa_build_in "$DPDKVDPA_BUILDDIR" "$@"
 }

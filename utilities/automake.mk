@@ -3,4 +3,51 @@
 
 EXTRA_DIST += \
 	utilities/dpdkvdpa-lib.sh \
+	utilities/dpdkvdpa-sandbox \
 	utilities/dpdkvdpa-setup
+
+bin_PROGRAMS += utilities/dpdkvdpa-guest
+utilities_dpdkvdpa_guest_SOURCES = \
+	utilities/dpdkvdpa-guest-tap.c \
+	utilities/dpdkvdpa-guest-tap.h \
+	utilities/dpdkvdpa-guest-vhost.c \
+	utilities/dpdkvdpa-guest-vhost.h \
+	utilities/dpdkvdpa-guest-virtq.c \
+	utilities/dpdkvdpa-guest-virtq.h \
+	utilities/dpdkvdpa-guest.c
+
+bin_SCRIPTS += utilities/dpdkvdpa-sandbox
+dist_man_MANS += \
+	utilities/dpdkvdpa-guest.8 \
+	utilities/dpdkvdpa-sandbox.8
+
+# Where dpdkvdpa-sandbox finds what it starts, in the build tree and when
+# installed.  The environment takes precedence.
+utilities/dpdkvdpa-paths.sh: Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && printf ': "$${%s:=%s}"\n' \
+	  DPDKVDPA_VSWITCHD '$(abs_top_builddir)/vswitchd/ovs-vswitchd' \
+	  DPDKVDPA_NICSIMD '$(abs_top_builddir)/nicsim/nicsimd' \
+	  DPDKVDPA_DRIVER \
+	    '$(abs_top_builddir)/nicsim/.libs/librte_net_nicsim.so' \
+	  DPDKVDPA_GUEST '$(abs_top_builddir)/utilities/dpdkvdpa-guest' \
+	  DPDKVDPA_SCHEMA '$(OVS_SRCDIR)/vswitchd/vswitch.ovsschema' \
+	  DPDKVDPA_PATH '$(abs_top_builddir)/nicsim:$(abs_top_builddir)/utilities:$(abs_top_srcdir)/utilities:$(OVS_BUILDDIR)/utilities:$(OVS_BUILDDIR)/ovsdb' \
+	  > $@.tmp && mv $@.tmp $@
+
+utilities/installed/dpdkvdpa-paths.sh: Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && printf ': "$${%s:=%s}"\n' \
+	  DPDKVDPA_VSWITCHD '$(pkglibexecdir)/ovs-vswitchd' \
+	  DPDKVDPA_NICSIMD '$(sbindir)/nicsimd' \
+	  DPDKVDPA_DRIVER '$(pkglibdir)/librte_net_nicsim.so' \
+	  DPDKVDPA_GUEST '$(bindir)/dpdkvdpa-guest' \
+	  DPDKVDPA_SCHEMA '/usr/share/openvswitch/vswitch.ovsschema' \
+	  DPDKVDPA_PATH '$(bindir):$(sbindir)' \
+	  > $@.tmp && mv $@.tmp $@
+
+ALL_LOCAL += utilities/dpdkvdpa-paths.sh
+pkgdata_DATA += \
+	utilities/dpdkvdpa-lib.sh \
+	utilities/installed/dpdkvdpa-paths.sh
+CLEANFILES += \
+	utilities/dpdkvdpa-paths.sh \
+	utilities/installed/dpdkvdpa-paths.sh

@@ -202,9 +202,28 @@ AC_DEFUN([DPDKVDPA_WARNINGS],
      [AS_HELP_STRING([--enable-werror], [treat compiler warnings as errors])],
      [], [enable_werror=no])
    WARNING_CFLAGS="-Wall -Wextra"
+   # clang warns of comparisons within Open vSwitch's macros, system headers
+   # or not (Open vSwitch itself is built without this warning).
+   AC_MSG_CHECKING([whether $CC takes Open vSwitch's macros without a warning])
+   dpdkvdpa_save_CFLAGS=$CFLAGS
+   CFLAGS="$OVS_CPPFLAGS $DPDK_CFLAGS $CFLAGS $WARNING_CFLAGS -Werror"
+   AC_COMPILE_IFELSE([_DPDKVDPA_LOGS], [dpdkvdpa_clean=yes],
+                     [dpdkvdpa_clean=no])
+   CFLAGS=$dpdkvdpa_save_CFLAGS
+   AC_MSG_RESULT([$dpdkvdpa_clean])
+   AS_IF([test $dpdkvdpa_clean = no],
+     [WARNING_CFLAGS="$WARNING_CFLAGS -Wno-sign-compare"])
    AS_IF([test "X$enable_werror" = Xyes],
      [WARNING_CFLAGS="$WARNING_CFLAGS -Werror"])
    AC_SUBST([WARNING_CFLAGS])])
+
+AC_DEFUN([_DPDKVDPA_LOGS],
+  [AC_LANG_SOURCE([[
+#include <config.h>
+#include "openvswitch/vlog.h"
+VLOG_DEFINE_THIS_MODULE(conftest);
+int main(void) { VLOG_INFO("a"); return 0; }
+]])])
 
 # _DPDKVDPA_SANITIZER(NAME, FLAGS, WHAT)
 # --------------------------------------

@@ -338,9 +338,10 @@ _dpdkvdpa_build() {
     log=$builddir/dpdkvdpa-build.log
     wanted="--with-openvswitch=$DPDKVDPA_OVS_DIR $* $DPDKVDPA_CACHE ${CC-}"
     if _dpdkvdpa_outdated "$DPDKVDPA_TOP/configure" \
-           "$DPDKVDPA_TOP/configure.ac" "$DPDKVDPA_TOP/Makefile.am" \
-           "$DPDKVDPA_TOP"/m4/dpdkvdpa.m4 \
-       || [ ! -f "$DPDKVDPA_TOP/Makefile.in" ]; then
+           "$DPDKVDPA_TOP"/{configure.ac,m4/dpdkvdpa.m4} ||
+       _dpdkvdpa_outdated "$DPDKVDPA_TOP/Makefile.in" \
+           "$DPDKVDPA_TOP"/{configure.ac,Makefile.am} \
+           "$DPDKVDPA_TOP"/*/automake.mk; then
         dpdkvdpa_step "Generating configure"
         dpdkvdpa_run "$log" _dpdkvdpa_last_line \
             "$DPDKVDPA_TOP/boot.sh" || return 1

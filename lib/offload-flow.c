@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors */
+
+#include <config.h>
+#include "offload-flow.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coverage.h"
+#include "dpif.h"
+#include "hash.h"
+#include "netdev.h"
+#include "netdev-offload.h"
+#include "netdev-provider.h"
+#include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
+#include "timeval.h"
+#include "util.h"
+#include "uuid.h"
+
+VLOG_DEFINE_THIS_MODULE(offload_flow);
+
+COVERAGE_DEFINE(offload_flow_lost);
+COVERAGE_DEFINE(offload_rule_stuck);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+/* All ports. */
+static struct ovs_mutex ports_mutex = OVS_MUTEX_INITIALIZER;
+static struct ovs_list ports OVS_GUARDED_BY(ports_mutex)
+    = OVS_LIST_INITIALIZER(&ports);
+
+static size_t
+ufid_hash(const ovs_u128 *ufid)
+{
+    return hash_bytes(ufid, sizeof *ufid, 0);
+}
+
+void
+offload_flow_unref(struct offload_flow *flow)
+{
+    if (flow && ovs_refcount_unref(&flow->ref_cnt) == 1) {
+        ovs_mutex_destroy(&flow->mutex);
+        free(flow->words);
+        free(flow);
+    }
+}
+
+static struct offload_flow *
+offload_flow_find__(struct offload_port *port, const ovs_u128 *ufid)
+    OVS_REQUIRES(port->mutex)
+{
+    struct offload_flow *flow;
+
+    HMAP_FOR_EACH_WITH_HASH (flow, node, ufid_hash(ufid), &port->flows) {
+        if (ovs_u128_equals(flow->ufid, *ufid)) {
+            return flow;
+        }
+    }
+    return NULL;
+}
+
+struct offload_flow *
+offload_flow_find(struct offload_port *port, const ovs_u128 *ufid)
+    OVS_EXCLUDED(port->mutex)
+{
+    struct offload_flow *flow;
+
+    ovs_mutex_lock(&port->mutex);
+    flow = offload_flow_find__(port, ufid);
+    if (flow) {
+        ovs_refcount_ref(&flow->ref_cnt);
+        flow->asked = time_msec();
+    }
+    ovs_mutex_unlock(&port->mutex);
+    return flow;
+}
+
+struct offload_flow *
+offload_flow_obtain(struct offload_port *port, const ovs_u128 *ufid)
+    OVS_EXCLUDED(port->mutex)
+{
+    struct offload_flow *flow;
+
+    ovs_mutex_lock(&port->mutex);
+    flow = offload_flow_find__(port, ufid);
+    if (!flow) {
+        flow = xzalloc(sizeof *flow);
+        flow->port = port;
+        flow->ufid = *ufid;
+        ovs_refcount_init(&flow->ref_cnt);
+        ovs_mutex_init(&flow->mutex);
+        hmap_insert(&port->flows, &flow->node, ufid_hash(ufid));
+    }
+    ovs_refcount_ref(&flow->ref_cnt);
+    flow->asked = time_msec();
+    ovs_mutex_unlock(&port->mutex);
+    return flow;
+}
+
+void
+offload_flow_set_state(struct offload_flow *flow,
+                       const struct offload_refusal *refusal)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
+{
+    unsigned int tid = netdev_offload_ufid_to_thread_id(flow->ufid);
+    struct offload_port *port = flow->port;
+    bool in_nic = !refusal;
+
+    ovs_mutex_lock(&port->mutex);
+    if (in_nic != flow->in_nic) {
+        port->n_in_nic[tid] += in_nic ? 1 : -1;
+        flow->in_nic = in_nic;
+    }
+    flow->refusal = refusal ? refusal->code : OFFLOAD_REFUSAL_NONE;
+    free(flow->words);
+    flow->words = (refusal && refusal->words[0] ? xstrdup(refusal->words)
+                   : NULL);
+    ovs_mutex_unlock(&port->mutex);
+}
+
+void
+offload_flow_remove(struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
+{
+    struct offload_port *port = flow->port;
+
+    ovs_assert(!flow->rule);
+    if (flow->dead) {
+        return;
+    }
+
+    flow->dead = true;
+    ovs_mutex_lock(&port->mutex);
+    hmap_remove(&port->flows, &flow->node);
+    if (flow->in_nic) {
+        port->n_in_nic[netdev_offload_ufid_to_thread_id(flow->ufid)]--;
+        flow->in_nic = false;
+    }
+    ovs_mutex_unlock(&port->mutex);
+    offload_flow_unref(flow);
+}
+
+/* A rule that did not go. */
+struct stuck_rule {
+    struct ovs_list node;       /* In a port's 'stuck'. */
+    struct offload_rule *rule;
+};
+
+void
+offload_port_retry(struct offload_port *port)
+    OVS_EXCLUDED(port->mutex)
+{
+    struct ovs_list stuck;
+    struct stuck_rule *sr;
+
+    ovs_mutex_lock(&port->mutex);
+    if (OVS_LIKELY(ovs_list_is_empty(&port->stuck))) {
+        ovs_mutex_unlock(&port->mutex);
+        return;
+    }
+    ovs_list_move(&stuck, &port->stuck);
+    ovs_list_init(&port->stuck);
+    ovs_mutex_unlock(&port->mutex);
+
+    LIST_FOR_EACH_SAFE (sr, node, &stuck) {
+        if (!offload_rule_destroy(sr->rule)) {
+            ovs_list_remove(&sr->node);
+            free(sr);
+        }
+    }
+
+    ovs_mutex_lock(&port->mutex);
+    if (!ovs_list_is_empty(&stuck)) {
+        ovs_list_splice(&port->stuck, ovs_list_front(&stuck), &stuck);
+    }
+    ovs_mutex_unlock(&port->mutex);
+}
+
+int
+offload_flow_count(struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex)
+{
+    uint64_t n_packets = flow->now.n_packets;
+    int error = offload_rule_query(flow->rule, &flow->now);
+
+    if (flow->now.n_packets != n_packets) {
+        flow->used = time_msec();
+    }
+    return offload_rule_nic_gone(error) ? ENODEV : 0;
+}
+
+int
+offload_flow_drop_rule(struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
+{
+    int error;
+
+    offload_flow_count(flow);
+    flow->past.n_packets += flow->now.n_packets;
+    flow->past.n_bytes += flow->now.n_bytes;
+    flow->now.n_packets = flow->now.n_bytes = 0;
+
+    error = offload_rule_destroy(flow->rule);
+    if (error) {
+        struct stuck_rule *sr = xmalloc(sizeof *sr);
+
+        COVERAGE_INC(offload_rule_stuck);
+        VLOG_ERR_RL(&rl, "%s: a rule of ufid "UUID_FMT" is still in the NIC "
+                    "(%s), and will be removed later",
+                    netdev_get_name(flow->port->netdev),
+                    UUID_ARGS((struct uuid *) &flow->ufid),
+                    ovs_strerror(error));
+        sr->rule = flow->rule;
+        ovs_mutex_lock(&flow->port->mutex);
+        ovs_list_push_back(&flow->port->stuck, &sr->node);
+        ovs_mutex_unlock(&flow->port->mutex);
+    }
+    flow->rule = NULL;
+    flow->out_port = NULL;
+    return error;
+}
+
+void
+offload_flow_lose_rule(struct offload_flow *flow,
+                       enum offload_refusal_code code)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
+{
+    struct offload_refusal refusal;
+
+    COVERAGE_INC(offload_flow_lost);
+    offload_flow_drop_rule(flow);
+    offload_refuse(&refusal, code);
+    offload_flow_set_state(flow, &refusal);
+}
+
+void
+offload_flow_get_stats(const struct offload_flow *flow,
+                       struct dpif_flow_stats *stats)
+    OVS_REQUIRES(flow->mutex)
+{
+    memset(stats, 0, sizeof *stats);
+    stats->n_packets = flow->past.n_packets + flow->now.n_packets;
+    stats->n_bytes = flow->past.n_bytes + flow->now.n_bytes;
+    stats->used = flow->used;
+}
+
+void
+offload_port_reap(struct offload_port *port, long long int now)
+    OVS_EXCLUDED(port->mutex)
+{
+    struct offload_flow **flows;
+    struct offload_flow *flow;
+    size_t n = 0;
+
+    ovs_mutex_lock(&port->mutex);
+    if (now < port->next_reap) {
+        ovs_mutex_unlock(&port->mutex);
+        return;
+    }
+    port->next_reap = now + OFFLOAD_REFUSED_MAX_IDLE / 3;
+
+    flows = xmalloc(hmap_count(&port->flows) * sizeof *flows);
+    HMAP_FOR_EACH (flow, node, &port->flows) {
+        if (flow->refusal && flow->asked + OFFLOAD_REFUSED_MAX_IDLE < now) {
+            ovs_refcount_ref(&flow->ref_cnt);
+            flows[n++] = flow;
+        }
+    }
+    ovs_mutex_unlock(&port->mutex);
+
+    for (size_t i = 0; i < n; i++) {
+        flow = flows[i];
+        ovs_mutex_lock(&flow->mutex);
+        if (!flow->rule) {
+            offload_flow_remove(flow);
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
+    }
+    free(flows);
+}
+
+/* Ports. */
+
+struct offload_port *
+offload_port_get(const struct netdev *netdev)
+{
+    return ovsrcu_get(void *, &netdev->hw_info.offload_data);
+}
+
+void
+offload_port_create(struct netdev *netdev)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct offload_port *port = xzalloc(sizeof *port);
+
+    port->netdev = netdev;
+    ovs_mutex_init(&port->mutex);
+    ovs_mutex_lock(&port->mutex);
+    hmap_init(&port->flows);
+    port->n_in_nic = xcalloc(netdev_offload_thread_nb(),
+                             sizeof *port->n_in_nic);
+    ovs_list_init(&port->stuck);
+    ovs_mutex_unlock(&port->mutex);
+
+    ovs_mutex_lock(&ports_mutex);
+    ovs_list_push_back(&ports, &port->node);
+    ovs_mutex_unlock(&ports_mutex);
+
+    ovsrcu_set(&netdev->hw_info.offload_data, (void *) port);
+}
+
+static void
+offload_port_free(struct offload_port *port)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    hmap_destroy(&port->flows);
+    free(port->n_in_nic);
+    ovs_mutex_destroy(&port->mutex);
+    free(port);
+}
+
+void
+offload_port_destroy(struct offload_port *port)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct stuck_rule *sr;
+
+    ovsrcu_set(&port->netdev->hw_info.offload_data, NULL);
+    offload_port_purge(port);
+
+    ovs_mutex_lock(&ports_mutex);
+    ovs_list_remove(&port->node);
+    ovs_mutex_unlock(&ports_mutex);
+
+    ovs_mutex_lock(&port->mutex);
+    LIST_FOR_EACH_POP (sr, node, &port->stuck) {
+        /* The device is closed next, and its rules with it. */
+        VLOG_ERR("%s: a rule was still in the NIC when the port was removed",
+                 netdev_get_name(port->netdev));
+        offload_rule_abandon(sr->rule);
+        free(sr);
+    }
+    ovs_mutex_unlock(&port->mutex);
+    ovsrcu_postpone(offload_port_free, port);
+}
+
+void
+offload_port_purge(struct offload_port *gone)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct offload_flow **flows = NULL;
+    size_t n = 0, allocated = 0;
+    struct offload_port *port;
+    struct offload_flow *flow;
+
+    offload_port_retry(gone);
+
+    ovs_mutex_lock(&ports_mutex);
+    LIST_FOR_EACH (port, node, &ports) {
+        ovs_mutex_lock(&port->mutex);
+        HMAP_FOR_EACH (flow, node, &port->flows) {
+            if (port == gone || flow->in_nic) {
+                if (n >= allocated) {
+                    flows = x2nrealloc(flows, &allocated, sizeof *flows);
+                }
+                ovs_refcount_ref(&flow->ref_cnt);
+                flows[n++] = flow;
+            }
+        }
+        ovs_mutex_unlock(&port->mutex);
+    }
+    ovs_mutex_unlock(&ports_mutex);
+
+    for (size_t i = 0; i < n; i++) {
+        flow = flows[i];
+        ovs_mutex_lock(&flow->mutex);
+        if (flow->port == gone) {
+            if (flow->rule) {
+                offload_flow_drop_rule(flow);
+            }
+            offload_flow_remove(flow);
+        } else if (flow->rule && flow->out_port == gone) {
+            offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_PORT_REMOVED);
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
+    }
+    free(flows);
+}
+
+void
+offload_ports_for_each(bool (*cb)(struct offload_port *, void *aux), void *aux)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct offload_port *port;
+
+    ovs_mutex_lock(&ports_mutex);
+    LIST_FOR_EACH (port, node, &ports) {
+        if (!cb(port, aux)) {
+            break;
+        }
+    }
+    ovs_mutex_unlock(&ports_mutex);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ *
+ * Ports and records of the offload provider
+ * =========================================
+ *
+ *    - A *port* is a netdev that the provider serves, from init_flow_api to
+ *      uninit_flow_api.  A megaflow belongs to the port where its packets
+ *      enter.
+ *
+ *    - A *record* (struct offload_flow) stands for one megaflow, known by its
+ *      ufid.  It is "in the NIC", with a rule, or "refused", with a reason.
+ *
+ *    - A record keeps count.  What rules of the same megaflow counted before
+ *      the present one is added, so that a modified megaflow does not lose
+ *      its past, nor one whose rule had to go.
+ *
+ *    - Nobody tells the provider of the end of a refused megaflow: dpif-netdev
+ *      forgets a megaflow that it failed to offload.  But revalidators ask for
+ *      the statistics of each megaflow that there is, refused or not, about
+ *      twice a second.  A refused record that nobody has asked for during
+ *      OFFLOAD_REFUSED_MAX_IDLE ms is dropped.
+ *
+ * Thread-safety
+ * -------------
+ *
+ * Any thread may call any function.  Locks are taken in this order: that of
+ * the list of ports, a record's, a port's; that of the list is never held
+ * while a record's is taken.  Only a record's lock is held during operations
+ * on the NIC.  Records are counted references.  A port stays as long as no
+ * thread that may have found it has quiesced since it was destroyed; its
+ * caller sees to it that nothing is put into it, or made to output to it,
+ * meanwhile. */
+
+#ifndef OFFLOAD_FLOW_H
+#define OFFLOAD_FLOW_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "offload-refusal.h"
+#include "offload-rule.h"
+#include "openvswitch/hmap.h"
+#include "openvswitch/list.h"
+#include "openvswitch/thread.h"
+#include "openvswitch/types.h"
+#include "ovs-atomic.h"
+
+struct dpif_flow_stats;
+struct netdev;
+
+#define OFFLOAD_REFUSED_MAX_IDLE 15000
+
+struct offload_port {
+    struct ovs_list node;       /* In the list of all ports, by its lock. */
+    struct netdev *netdev;      /* No reference: it has us, not we it. */
+
+    struct ovs_mutex mutex;
+    struct hmap flows OVS_GUARDED;      /* Has "struct offload_flow"s. */
+    uint64_t *n_in_nic OVS_GUARDED;     /* Per offload thread. */
+    uint64_t n_puts OVS_GUARDED;        /* Since the port was added ... */
+    uint64_t n_refusals OVS_GUARDED;    /* ... and how many were refused. */
+    long long int next_reap OVS_GUARDED;        /* When to look for ... */
+    /* ... refused megaflows that are gone. */
+
+    /* Rules that the NIC did not give up when their record went. */
+    struct ovs_list stuck OVS_GUARDED;  /* See offload_port_retry(). */
+};
+
+/* A record. */
+struct offload_flow {
+    struct offload_port *port;  /* Where packets enter.  Constant. */
+    ovs_u128 ufid;              /* Constant. */
+    struct ovs_refcount ref_cnt;
+
+    struct ovs_mutex mutex;
+    bool dead OVS_GUARDED;              /* No longer in 'port->flows'. */
+    struct offload_rule *rule OVS_GUARDED;      /* NULL if refused. */
+    struct offload_port *out_port OVS_GUARDED;  /* Of 'rule'; NULL: drops. */
+    ovs_u128 actions_id OVS_GUARDED;    /* Hash of the actions in 'rule'. */
+    bool expect_del OVS_GUARDED;        /* flow_del will follow, although
+                                         * the megaflow lives on. */
+    struct offload_rule_stats past OVS_GUARDED; /* By former rules. */
+    struct offload_rule_stats now OVS_GUARDED;  /* By 'rule', last asked. */
+    long long int used OVS_GUARDED;     /* In time_msec()'s terms, or 0. */
+
+    /* Guarded by 'port->mutex'. */
+    struct hmap_node node;      /* In 'port->flows'. */
+    bool in_nic;                /* Is counted in 'port->n_in_nic'. */
+    enum offload_refusal_code refusal;  /* NONE if 'in_nic' or new. */
+    char *words;                /* With the refusal, or NULL. */
+    long long int asked;        /* When statistics were last asked for. */
+};
+
+/* Makes a port of 'netdev', to be found by offload_port_get(). */
+void offload_port_create(struct netdev *);
+
+/* Returns the port of 'netdev', a netdev of the provider's, or NULL if that
+ * was destroyed. */
+struct offload_port *offload_port_get(const struct netdev *);
+
+/* Purges 'port' and frees it after the next grace period. */
+void offload_port_destroy(struct offload_port *port);
+
+/* Frees all records of 'gone', and takes the rules that output to it out of
+ * the NIC.  The records of these stay: their megaflows are still there until
+ * revalidators find out. */
+void offload_port_purge(struct offload_port *gone)
+    OVS_EXCLUDED(gone->mutex);
+
+/* Tries again to remove the rules that the NIC did not give up when their
+ * record went. */
+void offload_port_retry(struct offload_port *port)
+    OVS_EXCLUDED(port->mutex);
+
+/* Drops records of refused megaflows that seem to be gone by 'now', in
+ * time_msec()'s terms.  Cheap if it was done a moment ago. */
+void offload_port_reap(struct offload_port *port, long long int now)
+    OVS_EXCLUDED(port->mutex);
+
+/* Calls 'cb' for each port in turn until it returns false.  'cb' must not
+ * take a record's lock. */
+void offload_ports_for_each(bool (*cb)(struct offload_port *, void *aux),
+                            void *aux);
+
+/* Returns a reference to the record of 'ufid', or NULL if there is none. */
+struct offload_flow *offload_flow_find(struct offload_port *port,
+                                       const ovs_u128 *ufid)
+    OVS_EXCLUDED(port->mutex);
+
+/* The same, but makes a new record if there is none.  The caller looks at
+ * 'dead' when it has the record's lock: such a record is of no use. */
+struct offload_flow *offload_flow_obtain(struct offload_port *port,
+                                         const ovs_u128 *ufid)
+    OVS_EXCLUDED(port->mutex);
+
+/* Gives a reference back.  'flow' may be NULL. */
+void offload_flow_unref(struct offload_flow *flow);
+
+/* Publishes what became of 'flow': in the NIC if 'refusal' is NULL. */
+void offload_flow_set_state(struct offload_flow *flow,
+                            const struct offload_refusal *refusal)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
+
+/* Takes 'flow', which has no rule, out of its port's table, and so drops the
+ * table's reference.  The caller has another. */
+void offload_flow_remove(struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
+
+/* Brings the counters of 'flow', which has a rule, up to date.  A NIC that is
+ * gone has taken its rules with it: then returns ENODEV, otherwise 0. */
+int offload_flow_count(struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex);
+
+/* Takes the rule of 'flow', which has one, out of the NIC, keeping its
+ * counters.  Returns 0 or, if the NIC keeps the rule, a positive errno; the
+ * rule is then tried again later, and 'flow' is rid of it in any case. */
+int offload_flow_drop_rule(struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
+
+/* Takes the rule of 'flow' out of the NIC for the reason 'code', but keeps the
+ * record, since the megaflow lives on and has counted. */
+void offload_flow_lose_rule(struct offload_flow *flow,
+                            enum offload_refusal_code code)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
+
+/* Fills all of '*stats' with what was counted when last looked. */
+void offload_flow_get_stats(const struct offload_flow *flow,
+                            struct dpif_flow_stats *stats)
+    OVS_REQUIRES(flow->mutex);
+
+#endif /* offload-flow.h */

@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors */
+
+#include <config.h>
+#include "offload-match.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include <rte_ip.h>
+
+#include "flow.h"
+#include "openvswitch/match.h"
+#include "offload-refusal.h"
+#include "packets.h"
+#include "util.h"
+
+/* The translation of one match.  'mask' loses each field that has been dealt
+ * with; what is left at the end was not understood. */
+struct match_parser {
+    const struct flow *key;         /* One packet, all fields. */
+    struct flow flow;               /* 'key', with 'mask' applied. */
+    struct flow mask;
+    struct offload_match *om;
+    struct offload_refusal *refusal;
+};
+
+#define MATCHED(MP, FIELD) \
+    (!is_all_zeros(&(MP)->mask.FIELD, sizeof (MP)->mask.FIELD))
+#define MATCHED_NONZERO(MP, FIELD) \
+    (!is_all_zeros(&(MP)->flow.FIELD, sizeof (MP)->flow.FIELD))
+#define CONSUME(MP, FIELD) \
+    memset(&(MP)->mask.FIELD, 0, sizeof (MP)->mask.FIELD)
+
+static void
+add_item(struct offload_match *om, enum rte_flow_item_type type,
+         const void *spec, const void *mask, const void *last)
+{
+    ovs_assert(om->n_items < OFFLOAD_MAX_ITEMS - 1);
+    om->items[om->n_items++] = (struct rte_flow_item) {
+        .type = type,
+        .spec = spec,
+        .mask = mask,
+        .last = last,
+    };
+    om->items[om->n_items].type = RTE_FLOW_ITEM_TYPE_END;
+}
+
+/* Packets that were just received have no tunnel and zeros in the rest, so
+ * that a match on zero is none. */
+static bool
+parse_metadata(struct match_parser *mp)
+{
+    struct offload_refusal *refusal = mp->refusal;
+
+    /* A new field of struct flow has to be thought about here and below. */
+    BUILD_ASSERT_DECL(FLOW_WC_SEQ == 42);
+
+    if (MATCHED_NONZERO(mp, recirc_id)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_RECIRC);
+    }
+    if (flow_tnl_dst_is_set(&mp->key->tunnel)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_TUNNEL);
+    }
+    if (MATCHED_NONZERO(mp, packet_type)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_PACKET_TYPE);
+    }
+    if (MATCHED_NONZERO(mp, ct_state) || MATCHED_NONZERO(mp, ct_zone)
+        || MATCHED_NONZERO(mp, ct_mark) || MATCHED_NONZERO(mp, ct_label)
+        || MATCHED_NONZERO(mp, ct_nw_proto) || MATCHED_NONZERO(mp, ct_nw_src)
+        || MATCHED_NONZERO(mp, ct_nw_dst) || MATCHED_NONZERO(mp, ct_ipv6_src)
+        || MATCHED_NONZERO(mp, ct_ipv6_dst) || MATCHED_NONZERO(mp, ct_tp_src)
+        || MATCHED_NONZERO(mp, ct_tp_dst)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_CT);
+    }
+    if (MATCHED_NONZERO(mp, dp_hash)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_DP_HASH);
+    }
+    if (MATCHED_NONZERO(mp, skb_priority)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_SKB_PRIORITY);
+    }
+    if (MATCHED_NONZERO(mp, pkt_mark)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_SKB_MARK);
+    }
+    if (MATCHED_NONZERO(mp, metadata) || MATCHED_NONZERO(mp, regs)
+        || MATCHED_NONZERO(mp, conj_id)
+        || MATCHED_NONZERO(mp, actset_output)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_METADATA);
+    }
+
+    CONSUME(mp, tunnel);
+    CONSUME(mp, recirc_id);
+    CONSUME(mp, packet_type);
+    CONSUME(mp, ct_state);
+    CONSUME(mp, ct_zone);
+    CONSUME(mp, ct_mark);
+    CONSUME(mp, ct_label);
+    CONSUME(mp, ct_nw_proto);
+    CONSUME(mp, ct_nw_src);
+    CONSUME(mp, ct_nw_dst);
+    CONSUME(mp, ct_ipv6_src);
+    CONSUME(mp, ct_ipv6_dst);
+    CONSUME(mp, ct_tp_src);
+    CONSUME(mp, ct_tp_dst);
+    CONSUME(mp, dp_hash);
+    CONSUME(mp, skb_priority);
+    CONSUME(mp, pkt_mark);
+    CONSUME(mp, metadata);
+    CONSUME(mp, regs);
+    CONSUME(mp, conj_id);
+    CONSUME(mp, actset_output);
+    CONSUME(mp, in_port);
+    return true;
+}
+
+/* Layer 2: one item for Ethernet, one for the tag if there is one.  'has_vlan'
+ * is always said, since NICs differ in what an item without it matches. */
+static bool
+parse_l2(struct match_parser *mp)
+{
+    struct offload_refusal *refusal = mp->refusal;
+    struct offload_match *om = mp->om;
+    ovs_be16 tci_mask = mp->mask.vlans[0].tci;
+    ovs_be16 tpid = htons(ETH_TYPE_VLAN_8021Q);
+
+    if (mp->mask.dl_type && mp->mask.dl_type != OVS_BE16_MAX) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_ETH_TYPE_MASKED);
+    }
+    if (mp->mask.dl_type && ntohs(mp->flow.dl_type) < ETH_TYPE_MIN) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_ETH_TYPE_NONE);
+    }
+    om->eth_type = mp->flow.dl_type;
+
+    /* Open vSwitch uses the place of the DEI bit for "there is a tag". */
+    om->tagged = (mp->key->vlans[0].tci & htons(VLAN_CFI)) != 0;
+    if (om->tagged) {
+        if (mp->mask.vlans[0].tpid
+            && mp->mask.vlans[0].tpid != OVS_BE16_MAX) {
+            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_VLAN_TPID);
+        }
+        /* That there is no second tag is said by an EtherType behind the
+         * first that is none of a tag. */
+        if (MATCHED_NONZERO(mp, vlans[1])
+            || (MATCHED(mp, vlans[1])
+                && (!mp->mask.dl_type || eth_type_vlan(om->eth_type)))) {
+            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_VLAN_SECOND);
+        }
+        if (eth_type_vlan(mp->key->vlans[0].tpid)) {
+            tpid = mp->key->vlans[0].tpid;
+        }
+    } else {
+        if (mp->flow.vlans[0].tci || mp->flow.vlans[0].tpid
+            || MATCHED_NONZERO(mp, vlans[1])) {
+            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
+        }
+        if (eth_type_vlan(om->eth_type)) {
+            return offload_refuse(refusal,
+                                  OFFLOAD_REFUSAL_MATCH_ETH_TYPE_VLAN);
+        }
+    }
+
+    memcpy(&om->eth.spec.dst, &mp->flow.dl_dst, sizeof om->eth.spec.dst);
+    memcpy(&om->eth.mask.dst, &mp->mask.dl_dst, sizeof om->eth.mask.dst);
+    memcpy(&om->eth.spec.src, &mp->flow.dl_src, sizeof om->eth.spec.src);
+    memcpy(&om->eth.mask.src, &mp->mask.dl_src, sizeof om->eth.mask.src);
+    om->eth.spec.has_vlan = om->tagged;
+    om->eth.mask.has_vlan = 1;
+    if (om->tagged) {
+        om->eth.spec.type = tpid;
+        om->eth.mask.type = OVS_BE16_MAX;
+    } else {
+        om->eth.spec.type = mp->flow.dl_type;
+        om->eth.mask.type = mp->mask.dl_type;
+    }
+    add_item(om, RTE_FLOW_ITEM_TYPE_ETH, &om->eth.spec, &om->eth.mask, NULL);
+
+    if (om->tagged) {
+        om->vlan.spec.tci = mp->flow.vlans[0].tci & htons(~VLAN_CFI);
+        om->vlan.mask.tci = tci_mask & htons(~VLAN_CFI);
+        om->vlan.spec.inner_type = mp->flow.dl_type;
+        om->vlan.mask.inner_type = mp->mask.dl_type;
+        add_item(om, RTE_FLOW_ITEM_TYPE_VLAN, &om->vlan.spec, &om->vlan.mask,
+                 NULL);
+    }
+
+    CONSUME(mp, dl_dst);
+    CONSUME(mp, dl_src);
+    CONSUME(mp, dl_type);
+    CONSUME(mp, vlans);
+    return true;
+}
+
+/* What is to be matched of fragmentation. */
+enum frag {
+    FRAG_ANYTHING,
+    FRAG_NO,
+    FRAG_FIRST,
+    FRAG_LATER,
+};
+
+/* A mask of one bit only leaves two of the three kinds open: take the one of
+ * the packet at hand. */
+static bool
+parse_frag(struct match_parser *mp, enum frag *frag)
+{
+    uint8_t bits = mp->key->nw_frag & FLOW_NW_FRAG_MASK;
+
+    if (!(mp->mask.nw_frag & FLOW_NW_FRAG_MASK)) {
+        *frag = FRAG_ANYTHING;
+    } else if (!bits) {
+        *frag = FRAG_NO;
+    } else if (bits == FLOW_NW_FRAG_ANY) {
+        *frag = FRAG_FIRST;
+    } else if (bits == FLOW_NW_FRAG_MASK) {
+        *frag = FRAG_LATER;
+    } else {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
+    }
+
+    CONSUME(mp, nw_frag);
+    mp->om->unfragmented = *frag == FRAG_NO;
+    return true;
+}
+
+static bool
+parse_ipv4(struct match_parser *mp, enum frag frag)
+{
+    struct offload_match *om = mp->om;
+    struct rte_ipv4_hdr *spec = &om->ipv4.spec.hdr;
+    struct rte_ipv4_hdr *mask = &om->ipv4.mask.hdr;
+    const void *last = NULL;
+
+    spec->type_of_service = mp->flow.nw_tos;
+    mask->type_of_service = mp->mask.nw_tos;
+    spec->time_to_live = mp->flow.nw_ttl;
+    mask->time_to_live = mp->mask.nw_ttl;
+    spec->next_proto_id = mp->flow.nw_proto;
+    mask->next_proto_id = mp->mask.nw_proto;
+    spec->src_addr = mp->flow.nw_src;
+    mask->src_addr = mp->mask.nw_src;
+    spec->dst_addr = mp->flow.nw_dst;
+    mask->dst_addr = mp->mask.nw_dst;
+
+    switch (frag) {
+    case FRAG_ANYTHING:
+        break;
+    case FRAG_NO:
+        mask->fragment_offset = htons(RTE_IPV4_HDR_MF_FLAG
+                                      | RTE_IPV4_HDR_OFFSET_MASK);
+        break;
+    case FRAG_FIRST:
+        spec->fragment_offset = htons(RTE_IPV4_HDR_MF_FLAG);
+        mask->fragment_offset = htons(RTE_IPV4_HDR_MF_FLAG
+                                      | RTE_IPV4_HDR_OFFSET_MASK);
+        break;
+    case FRAG_LATER:
+        /* An offset that is not 0: a range.  The item's other fields have
+         * ranges of one value. */
+        spec->fragment_offset = htons(1);
+        mask->fragment_offset = htons(RTE_IPV4_HDR_OFFSET_MASK);
+        om->ipv4.last = om->ipv4.spec;
+        om->ipv4.last.hdr.fragment_offset = htons(RTE_IPV4_HDR_OFFSET_MASK);
+        last = &om->ipv4.last;
+        break;
+    }
+    add_item(om, RTE_FLOW_ITEM_TYPE_IPV4, &om->ipv4.spec, &om->ipv4.mask,
+             last);
+
+    om->ip_proto = mp->flow.nw_proto;
+    om->ip_proto_known = mp->mask.nw_proto == UINT8_MAX;
+
+    CONSUME(mp, nw_src);
+    CONSUME(mp, nw_dst);
+    return true;
+}
+
+/* Returns true if Open vSwitch looks behind a header of type 'proto', so that
+ * it is not what a sound packet has for nw_proto. */
+static bool
+is_ipv6_ext(uint8_t proto)
+{
+    return (proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING
+            || proto == IPPROTO_FRAGMENT || proto == IPPROTO_AH
+            || proto == IPPROTO_DSTOPTS);
+}
+
+static bool
+parse_ipv6(struct match_parser *mp, enum frag frag)
+{
+    struct offload_match *om = mp->om;
+    struct rte_ipv6_hdr *spec = &om->ipv6.spec.hdr;
+    struct rte_ipv6_hdr *mask = &om->ipv6.mask.hdr;
+    struct rte_ipv6_fragment_ext *frag_spec = &om->ipv6_frag.spec.hdr;
+    struct rte_ipv6_fragment_ext *frag_mask = &om->ipv6_frag.mask.hdr;
+    const void *frag_last = NULL;
+
+    if (mp->mask.nw_proto && mp->mask.nw_proto != UINT8_MAX) {
+        return offload_refuse(mp->refusal,
+                              OFFLOAD_REFUSAL_MATCH_IP_PROTO_MASKED);
+    }
+    om->ip_proto = mp->flow.nw_proto;
+    om->ip_proto_known = mp->mask.nw_proto != 0;
+    if (om->ip_proto_known
+        && (frag == FRAG_LATER ? om->ip_proto != IPPROTO_FRAGMENT
+                               : is_ipv6_ext(om->ip_proto))) {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_IPV6_EXT);
+    }
+
+    spec->vtc_flow = htonl((uint32_t) mp->flow.nw_tos << RTE_IPV6_HDR_TC_SHIFT)
+                     | mp->flow.ipv6_label;
+    mask->vtc_flow = htonl((uint32_t) mp->mask.nw_tos << RTE_IPV6_HDR_TC_SHIFT)
+                     | mp->mask.ipv6_label;
+    spec->hop_limits = mp->flow.nw_ttl;
+    mask->hop_limits = mp->mask.nw_ttl;
+    memcpy(spec->src_addr, &mp->flow.ipv6_src, sizeof spec->src_addr);
+    memcpy(mask->src_addr, &mp->mask.ipv6_src, sizeof mask->src_addr);
+    memcpy(spec->dst_addr, &mp->flow.ipv6_dst, sizeof spec->dst_addr);
+    memcpy(mask->dst_addr, &mp->mask.ipv6_dst, sizeof mask->dst_addr);
+    add_item(om, RTE_FLOW_ITEM_TYPE_IPV6, &om->ipv6.spec, &om->ipv6.mask,
+             NULL);
+
+    switch (frag) {
+    case FRAG_NO:
+        om->ipv6.mask.has_frag_ext = 1;
+        /* Fall through. */
+    case FRAG_ANYTHING:
+        spec->proto = mp->flow.nw_proto;
+        mask->proto = mp->mask.nw_proto;
+        if (!om->ip_proto_known
+            && (mp->mask.nw_tos || mp->mask.nw_ttl || mp->mask.ipv6_label
+                || frag == FRAG_ANYTHING)) {
+            /* A chain of extension headers that breaks off makes Open vSwitch
+             * forget these fields; a NIC may not notice. */
+            offload_match_exclude_ipv6_ext(om);
+        }
+        break;
+
+    case FRAG_FIRST:
+    case FRAG_LATER:
+        om->ipv6.spec.has_frag_ext = 1;
+        om->ipv6.mask.has_frag_ext = 1;
+        spec->proto = IPPROTO_FRAGMENT;
+        mask->proto = UINT8_MAX;
+        if (frag == FRAG_FIRST) {
+            /* Nothing but the fragment header before the protocol, for the
+             * same reason. */
+            if (is_ipv6_ext(mp->key->nw_proto)) {
+                return offload_refuse(mp->refusal,
+                                      OFFLOAD_REFUSAL_MATCH_IPV6_EXT);
+            }
+            frag_spec->next_header = mp->key->nw_proto;
+            frag_mask->next_header = UINT8_MAX;
+            frag_spec->frag_data = htons(RTE_IPV6_EHDR_MF_MASK);
+            frag_mask->frag_data = htons(RTE_IPV6_EHDR_MF_MASK
+                                         | RTE_IPV6_EHDR_FO_MASK);
+        } else {
+            frag_spec->frag_data = htons(1 << RTE_IPV6_EHDR_FO_SHIFT);
+            frag_mask->frag_data = htons(RTE_IPV6_EHDR_FO_MASK);
+            om->ipv6_frag.last = om->ipv6_frag.spec;
+            om->ipv6_frag.last.hdr.frag_data = htons(RTE_IPV6_EHDR_FO_MASK);
+            frag_last = &om->ipv6_frag.last;
+        }
+        add_item(om, RTE_FLOW_ITEM_TYPE_IPV6_FRAG_EXT, &om->ipv6_frag.spec,
+                 &om->ipv6_frag.mask, frag_last);
+        break;
+    }
+
+    CONSUME(mp, ipv6_src);
+    CONSUME(mp, ipv6_dst);
+    CONSUME(mp, ipv6_label);
+    return true;
+}
+
+/* A field of ICMP or ICMPv6 is one byte, in the low half of tp_src or tp_dst
+ * whose high half is 0 in every packet. */
+static bool
+icmp_field(ovs_be16 value, ovs_be16 mask, uint8_t *spec_byte,
+           uint8_t *mask_byte)
+{
+    *spec_byte = ntohs(value) & UINT8_MAX;
+    *mask_byte = ntohs(mask) & UINT8_MAX;
+    return !(ntohs(value) >> 8);
+}
+
+static bool
+parse_l4(struct match_parser *mp, enum frag frag)
+{
+    struct offload_refusal *refusal = mp->refusal;
+    struct offload_match *om = mp->om;
+    bool ports = MATCHED(mp, tp_src) || MATCHED(mp, tp_dst);
+    bool v4 = om->eth_type == htons(ETH_TYPE_IP);
+    bool possible = true;
+
+    if (frag == FRAG_LATER) {
+        /* There is no layer 4 in these: all fields are 0. */
+        if (MATCHED_NONZERO(mp, tp_src) || MATCHED_NONZERO(mp, tp_dst)
+            || MATCHED_NONZERO(mp, tcp_flags)) {
+            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
+        }
+        CONSUME(mp, tp_src);
+        CONSUME(mp, tp_dst);
+        CONSUME(mp, tcp_flags);
+        return true;
+    }
+    if (!om->ip_proto_known) {
+        if (ports || MATCHED(mp, tcp_flags)) {
+            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_L4_NO_PROTO);
+        }
+        return true;
+    }
+
+    /* The item is there also if none of its fields is matched, for NICs that
+     * want it before a rewrite of ports; but not for fragments, in which many
+     * NICs see no layer 4. */
+    if (frag != FRAG_NO && !ports && !MATCHED(mp, tcp_flags)) {
+        return true;
+    }
+
+    enum rte_flow_item_type type;
+    const void *spec, *mask;
+
+    if (om->ip_proto == IPPROTO_TCP) {
+        uint16_t flags = ntohs(mp->flow.tcp_flags);
+        uint16_t flags_mask = ntohs(mp->mask.tcp_flags);
+
+        type = RTE_FLOW_ITEM_TYPE_TCP;
+        spec = &om->l4.tcp.spec;
+        mask = &om->l4.tcp.mask;
+        om->l4.tcp.spec.hdr.src_port = mp->flow.tp_src;
+        om->l4.tcp.mask.hdr.src_port = mp->mask.tp_src;
+        om->l4.tcp.spec.hdr.dst_port = mp->flow.tp_dst;
+        om->l4.tcp.mask.hdr.dst_port = mp->mask.tp_dst;
+        om->l4.tcp.spec.hdr.tcp_flags = flags & UINT8_MAX;
+        om->l4.tcp.mask.hdr.tcp_flags = flags_mask & UINT8_MAX;
+        /* Flags 8 to 11 share a byte with the data offset.  There are but
+         * these 12. */
+        om->l4.tcp.spec.hdr.data_off = (flags >> 8) & 0xf;
+        om->l4.tcp.mask.hdr.data_off = (flags_mask >> 8) & 0xf;
+        possible = !(flags >> 12);
+        CONSUME(mp, tcp_flags);
+    } else if (om->ip_proto == IPPROTO_UDP) {
+        type = RTE_FLOW_ITEM_TYPE_UDP;
+        spec = &om->l4.udp.spec;
+        mask = &om->l4.udp.mask;
+        om->l4.udp.spec.hdr.src_port = mp->flow.tp_src;
+        om->l4.udp.mask.hdr.src_port = mp->mask.tp_src;
+        om->l4.udp.spec.hdr.dst_port = mp->flow.tp_dst;
+        om->l4.udp.mask.hdr.dst_port = mp->mask.tp_dst;
+    } else if (om->ip_proto == IPPROTO_SCTP) {
+        type = RTE_FLOW_ITEM_TYPE_SCTP;
+        spec = &om->l4.sctp.spec;
+        mask = &om->l4.sctp.mask;
+        om->l4.sctp.spec.hdr.src_port = mp->flow.tp_src;
+        om->l4.sctp.mask.hdr.src_port = mp->mask.tp_src;
+        om->l4.sctp.spec.hdr.dst_port = mp->flow.tp_dst;
+        om->l4.sctp.mask.hdr.dst_port = mp->mask.tp_dst;
+    } else if (v4 && om->ip_proto == IPPROTO_ICMP) {
+        struct rte_icmp_hdr *s = &om->l4.icmp.spec.hdr;
+        struct rte_icmp_hdr *m = &om->l4.icmp.mask.hdr;
+
+        type = RTE_FLOW_ITEM_TYPE_ICMP;
+        spec = &om->l4.icmp.spec;
+        mask = &om->l4.icmp.mask;
+        possible = (icmp_field(mp->flow.tp_src, mp->mask.tp_src,
+                               &s->icmp_type, &m->icmp_type)
+                    && icmp_field(mp->flow.tp_dst, mp->mask.tp_dst,
+                                  &s->icmp_code, &m->icmp_code));
+    } else if (!v4 && om->ip_proto == IPPROTO_ICMPV6) {
+        struct rte_flow_item_icmp6 *s = &om->l4.icmp6.spec;
+        struct rte_flow_item_icmp6 *m = &om->l4.icmp6.mask;
+
+        if (MATCHED(mp, nd_target) || MATCHED(mp, arp_sha)
+            || MATCHED(mp, arp_tha) || MATCHED(mp, tcp_flags)
+            || MATCHED(mp, igmp_group_ip4)) {
+            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_ND);
+        }
+        type = RTE_FLOW_ITEM_TYPE_ICMP6;
+        spec = s;
+        mask = m;
+        possible = (icmp_field(mp->flow.tp_src, mp->mask.tp_src,
+                               &s->type, &m->type)
+                    && icmp_field(mp->flow.tp_dst, mp->mask.tp_dst,
+                                  &s->code, &m->code));
+    } else if (om->ip_proto == IPPROTO_IGMP || om->ip_proto == IPPROTO_ICMP
+               || om->ip_proto == IPPROTO_ICMPV6) {
+        /* Open vSwitch looks into these, even if they are of the other
+         * version of IP. */
+        if (ports || MATCHED(mp, igmp_group_ip4)) {
+            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_L4_OTHER);
+        }
+        return true;
+    } else {
+        /* No layer 4 that Open vSwitch looks into: its fields are 0. */
+        CONSUME(mp, tp_src);
+        CONSUME(mp, tp_dst);
+        if (MATCHED_NONZERO(mp, tp_src) || MATCHED_NONZERO(mp, tp_dst)) {
+            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
+        }
+        return true;
+    }
+
+    if (!possible) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
+    }
+    add_item(om, type, spec, mask, NULL);
+    om->has_l4_item = true;
+    CONSUME(mp, tp_src);
+    CONSUME(mp, tp_dst);
+    return true;
+}
+
+static bool
+parse_ip(struct match_parser *mp)
+{
+    enum frag frag = FRAG_ANYTHING;
+
+    if (!parse_frag(mp, &frag)
+        || !(mp->om->eth_type == htons(ETH_TYPE_IP)
+             ? parse_ipv4(mp, frag) : parse_ipv6(mp, frag))
+        || !parse_l4(mp, frag)) {
+        return false;
+    }
+
+    mp->om->ecn_known = (mp->mask.nw_tos & IP_ECN_MASK) == IP_ECN_MASK;
+    mp->om->ecn = mp->flow.nw_tos & IP_ECN_MASK;
+    CONSUME(mp, nw_tos);
+    CONSUME(mp, nw_ttl);
+    CONSUME(mp, nw_proto);
+    return true;
+}
+
+/* Layer 3 that is not IP: only a match on the EtherType alone can be said. */
+static bool
+parse_other_l3(struct match_parser *mp)
+{
+    ovs_be16 eth_type = mp->om->eth_type;
+
+    if (eth_type == htons(ETH_TYPE_ARP) || eth_type == htons(ETH_TYPE_RARP)) {
+        if (MATCHED(mp, nw_src) || MATCHED(mp, nw_dst)
+            || MATCHED(mp, nw_proto) || MATCHED(mp, arp_sha)
+            || MATCHED(mp, arp_tha)) {
+            return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_ARP);
+        }
+    } else if (eth_type_mpls(eth_type)) {
+        if (MATCHED(mp, mpls_lse)) {
+            return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_MPLS);
+        }
+    } else if (eth_type == htons(ETH_TYPE_NSH)) {
+        if (MATCHED(mp, nsh)) {
+            return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_NSH);
+        }
+    }
+    return true;
+}
+
+bool
+offload_match_init(struct offload_match *om, const struct match *match,
+                   uint16_t port_id, struct offload_refusal *refusal)
+{
+    struct match_parser mp = {
+        .key = &match->flow,
+        .mask = match->wc.masks,
+        .om = om,
+        .refusal = refusal,
+    };
+    const uint8_t *key = (const uint8_t *) &match->flow;
+    const uint8_t *mask = (const uint8_t *) &match->wc.masks;
+    uint8_t *flow = (uint8_t *) &mp.flow;
+
+    for (size_t i = 0; i < sizeof mp.flow; i++) {
+        flow[i] = key[i] & mask[i];
+    }
+
+    memset(om, 0, sizeof *om);
+    om->port.spec.port_id = port_id;
+    om->port.mask.port_id = UINT16_MAX;
+    add_item(om, RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, &om->port.spec,
+             &om->port.mask, NULL);
+
+    if (!parse_metadata(&mp) || !parse_l2(&mp)) {
+        return false;
+    }
+    if (om->eth_type == htons(ETH_TYPE_IP)
+        || om->eth_type == htons(ETH_TYPE_IPV6)) {
+        if (!parse_ip(&mp)) {
+            return false;
+        }
+    } else if (!parse_other_l3(&mp)) {
+        return false;
+    }
+
+    if (!is_all_zeros(&mp.mask, sizeof mp.mask)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_OTHER);
+    }
+    return true;
+}
+
+void
+offload_match_exclude_ipv6_ext(struct offload_match *om)
+{
+    om->ipv6.mask.has_hop_ext = 1;
+    om->ipv6.mask.has_route_ext = 1;
+    om->ipv6.mask.has_frag_ext = 1;
+    om->ipv6.mask.has_auth_ext = 1;
+    om->ipv6.mask.has_dest_ext = 1;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ *
+ * Megaflow match -> rte_flow items
+ * ================================
+ *
+ * The one rule that everything here obeys: a packet that the items match is
+ * a packet that the megaflow matches in software.  The other direction is not
+ * needed.  A packet of the megaflow that the items do not match arrives in
+ * software and finds the megaflow there.  So items may be *narrower* than the
+ * megaflow, and are, on purpose, where a NIC can't tell packets apart as
+ * Open vSwitch does:
+ *
+ *    - A megaflow that leaves open whether there is a VLAN tag, or its TPID,
+ *      becomes items for the kind of packet that made the megaflow.
+ *
+ *    - IPv6: Open vSwitch's protocol is the one behind all extension headers,
+ *      a NIC's is the fixed header's.  Items that ask for a protocol match
+ *      packets without extension headers only.
+ *
+ *    - An unfragmented IPv6 packet that has a fragment header (an "atomic
+ *      fragment") is left to software.
+ *
+ *    - Items of TCP, UDP, SCTP, ICMP and ICMPv6 match whole, sound headers
+ *      only.  Open vSwitch sees zeros in place of a damaged header's fields.
+ *
+ * What can't be said even so is refused by name.  In particular metadata:
+ * fresh from a port, a packet has none, so a match on zero in it holds always
+ * and needs no item, and a match on anything else is refused.
+ *
+ * Nothing is allocated: a struct offload_match holds its items and what they
+ * point to, about 1 kB, and is meant for the stack.
+ *
+ * Thread-safety
+ * -------------
+ *
+ * A struct offload_match belongs to its caller; the functions touch nothing
+ * else. */
+
+#ifndef OFFLOAD_MATCH_H
+#define OFFLOAD_MATCH_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_flow.h>
+
+#include "openvswitch/types.h"
+
+struct match;
+struct offload_refusal;
+
+/* represented_port, eth, vlan, IP, fragment header, layer 4, end. */
+#define OFFLOAD_MAX_ITEMS 7
+
+struct offload_match {
+    struct rte_flow_item items[OFFLOAD_MAX_ITEMS];  /* Ends with END. */
+    size_t n_items;                                 /* Without END. */
+
+    /* What is known of each packet that the items match. */
+    bool tagged;                /* It has a VLAN tag, else it has none. */
+    ovs_be16 eth_type;          /* Behind the tag; 0 if anything. */
+    uint8_t ip_proto;           /* If 'ip_proto_known'. */
+    bool ip_proto_known;
+    bool unfragmented;          /* IP, and no fragment. */
+    bool has_l4_item;           /* The last item is the one of 'ip_proto'. */
+    bool ecn_known;             /* The ECN bits of TOS or traffic class ... */
+    uint8_t ecn;                /* ... are these. */
+
+    /* What 'items' point to. */
+    struct {
+        struct rte_flow_item_ethdev spec, mask;
+    } port;
+    struct {
+        struct rte_flow_item_eth spec, mask;
+    } eth;
+    struct {
+        struct rte_flow_item_vlan spec, mask;
+    } vlan;
+    struct {
+        struct rte_flow_item_ipv4 spec, mask, last;
+    } ipv4;
+    struct {
+        struct rte_flow_item_ipv6 spec, mask;
+    } ipv6;
+    struct {
+        struct rte_flow_item_ipv6_frag_ext spec, mask, last;
+    } ipv6_frag;
+    union {
+        struct {
+            struct rte_flow_item_tcp spec, mask;
+        } tcp;
+        struct {
+            struct rte_flow_item_udp spec, mask;
+        } udp;
+        struct {
+            struct rte_flow_item_sctp spec, mask;
+        } sctp;
+        struct {
+            struct rte_flow_item_icmp spec, mask;
+        } icmp;
+        struct {
+            struct rte_flow_item_icmp6 spec, mask;
+        } icmp6;
+    } l4;
+};
+
+/* Translates 'match' of a megaflow whose packets enter at the port that
+ * ethdev 'port_id' represents (or, for the uplink, is) into '*om', which must
+ * then not be copied, since it points into itself.  'match->flow' holds the
+ * fields of one packet of the megaflow, also where 'match->wc' does not ask.
+ *
+ * Returns true if successful, otherwise false with the reason in
+ * '*refusal'. */
+bool offload_match_init(struct offload_match *om, const struct match *match,
+                        uint16_t port_id, struct offload_refusal *refusal);
+
+/* Narrows 'om', a match on IPv6, to packets without extension headers: for
+ * actions whose result depends on them. */
+void offload_match_exclude_ipv6_ext(struct offload_match *om);
+
+#endif /* offload-match.h */

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors */
+
+#include <config.h>
+#include "offload-provider.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <rte_ethdev.h>
+
+#include "coverage.h"
+#include "dpdkvdpa-unixctl.h"
+#include "dpif.h"
+#include "hash.h"
+#include "netdev.h"
+#include "netdev-dpdk.h"
+#include "netdev-dpdkvdpa.h"
+#include "netdev-offload-provider.h"
+#include "netdev-provider.h"
+#include "odp-util.h"
+#include "offload-actions.h"
+#include "offload-flow.h"
+#include "offload-match.h"
+#include "offload-refusal.h"
+#include "offload-rule.h"
+#include "openvswitch/match.h"
+#include "openvswitch/vlog.h"
+#include "timeval.h"
+#include "util.h"
+#include "uuid.h"
+
+VLOG_DEFINE_THIS_MODULE(offload);
+
+COVERAGE_DEFINE(offload_flow_add);
+COVERAGE_DEFINE(offload_flow_modify);
+COVERAGE_DEFINE(offload_flow_delete);
+COVERAGE_DEFINE(offload_flow_refused);
+
+static struct vlog_rate_limit debug_rl = VLOG_RATE_LIMIT_INIT(600, 600);
+
+/* Where all megaflows are that begin with a packet fresh from a port. */
+#define FIRST_GROUP 0
+
+/* Returns true if 'netdev', any netdev, is one that the provider serves. */
+static bool
+is_served(const struct netdev *netdev)
+{
+    return (ovsrcu_get(const struct netdev_flow_api *, &netdev->flow_api)
+            == &offload_provider_api);
+}
+
+/* Putting. */
+
+/* Checks that 'port_id' is a port of an eSwitch and stores which in
+ * '*domain'. */
+static bool
+get_switch_domain(int port_id, uint16_t *domain,
+                  struct offload_refusal *refusal)
+{
+    struct rte_eth_dev_info info;
+
+    if (port_id < 0 || !rte_eth_dev_is_valid_port(port_id)
+        || rte_eth_dev_info_get(port_id, &info)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_PORT_NO_DEVICE);
+    }
+    if (info.switch_info.domain_id == RTE_ETH_DEV_SWITCH_DOMAIN_ID_INVALID) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_PORT_NO_SWITCH);
+    }
+    *domain = info.switch_info.domain_id;
+    return true;
+}
+
+struct resolve_aux {
+    const char *dpif_type;
+    uint16_t domain;            /* The eSwitch of the packets. */
+    struct offload_port *out_port;      /* Set by resolve_port(). */
+};
+
+static bool
+resolve_netdev(const struct netdev *netdev, struct resolve_aux *aux,
+               uint16_t *port_id, struct offload_refusal *refusal)
+{
+    const char *type = netdev_get_type(netdev);
+    const char *name = netdev_get_name(netdev);
+    uint16_t domain;
+    int id;
+
+    if (netdev_is_dpdkvdpa(netdev)
+        && !netdev_dpdkvdpa_has_representor(netdev)) {
+        return offload_refuse_words(refusal,
+                                    OFFLOAD_REFUSAL_PORT_NO_REPRESENTOR,
+                                    "%s", name);
+    }
+    if (!netdev_is_dpdkvdpa(netdev) && strcmp(type, "dpdk")) {
+        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_CLASS,
+                                    "%s, type %s", name, type);
+    }
+    if (!is_served(netdev)) {
+        /* Being removed: see flow_flush(). */
+        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
+                                    "%s", name);
+    }
+
+    id = netdev_dpdk_get_port_id(CONST_CAST(struct netdev *, netdev));
+    if (!get_switch_domain(id, &domain, refusal)) {
+        return false;
+    }
+    if (domain != aux->domain) {
+        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_OTHER_NIC,
+                                    "%s", name);
+    }
+    *port_id = id;
+    aux->out_port = offload_port_get(netdev);
+    return true;
+}
+
+static bool
+resolve_port(odp_port_t port_no, uint16_t *port_id,
+             struct offload_refusal *refusal, void *aux_)
+{
+    struct resolve_aux *aux = aux_;
+    struct netdev *netdev;
+    bool ok;
+
+    netdev = netdev_ports_get(port_no, aux->dpif_type);
+    if (!netdev) {
+        /* Also where tap and internal ports end up. */
+        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
+                                    "port %"PRIu32, port_no);
+    }
+    ok = resolve_netdev(netdev, aux, port_id, refusal);
+    netdev_close(netdev);
+    return ok;
+}
+
+/* Makes a rule for 'flow', which has none, of 'match' and 'actions'.  Returns
+ * 0, or a positive errno and '*refusal'. */
+static int
+offload_flow_make_rule(struct offload_flow *flow, const struct match *match,
+                       const struct nlattr *actions, size_t actions_len,
+                       struct offload_refusal *refusal)
+    OVS_REQUIRES(flow->mutex)
+{
+    struct netdev *netdev = flow->port->netdev;
+    struct resolve_aux aux = {
+        .dpif_type = netdev_get_dpif_type(netdev),
+    };
+    struct offload_actions oa;
+    struct offload_match om;
+    int port_id;
+    int error;
+
+    port_id = netdev_dpdk_get_port_id(netdev);
+    if (!get_switch_domain(port_id, &aux.domain, refusal)
+        || !offload_match_init(&om, match, port_id, refusal)
+        || !offload_actions_init(&oa, actions, actions_len, &om,
+                                 resolve_port, &aux, refusal)) {
+        return EOPNOTSUPP;
+    }
+
+    error = offload_rule_create(netdev, FIRST_GROUP, &om, &oa, &flow->rule,
+                                refusal);
+    if (!error) {
+        flow->out_port = aux.out_port;
+    }
+    return error;
+}
+
+/* Puts 'flow' into the NIC, or, if it is there, gives it other actions.  The
+ * old rule goes first: a NIC may refuse a second rule with the same match, or
+ * take either for packets.  In between packets go to software, which has the
+ * new actions already. */
+static int
+offload_flow_put(struct offload_flow *flow, const struct match *match,
+                 const struct nlattr *actions, size_t actions_len)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
+{
+    struct offload_port *port = flow->port;
+    struct offload_refusal refusal;
+    bool modify = flow->rule != NULL;
+    ovs_u128 actions_id;
+    int error = 0;
+
+    hash_bytes128(actions, actions_len, 0, &actions_id);
+    if (modify) {
+        if (ovs_u128_equals(flow->actions_id, actions_id)
+            && !offload_flow_count(flow)) {
+            /* Another PMD thread's copy of the megaflow. */
+            return 0;
+        }
+        error = offload_flow_drop_rule(flow);
+        if (error) {
+            offload_refuse_words(&refusal, OFFLOAD_REFUSAL_NIC_STUCK, "%s",
+                                 ovs_strerror(error));
+        }
+    } else {
+        /* A new megaflow, or one that was refused: dpif-netdev does not tell
+         * which.  Counters start anew. */
+        memset(&flow->past, 0, sizeof flow->past);
+        flow->used = 0;
+    }
+
+    if (!error) {
+        error = offload_flow_make_rule(flow, match, actions, actions_len,
+                                       &refusal);
+    }
+    offload_flow_set_state(flow, error ? &refusal : NULL);
+    flow->actions_id = actions_id;
+    flow->expect_del = error && modify;
+
+    ovs_mutex_lock(&port->mutex);
+    port->n_puts++;
+    port->n_refusals += error != 0;
+    ovs_mutex_unlock(&port->mutex);
+
+    if (error) {
+        COVERAGE_INC(offload_flow_refused);
+        VLOG_DBG_RL(&debug_rl, "%s: ufid "UUID_FMT" refused: %s: %s%s%s",
+                    netdev_get_name(port->netdev),
+                    UUID_ARGS((struct uuid *) &flow->ufid),
+                    offload_refusal_code(refusal.code),
+                    offload_refusal_sentence(refusal.code),
+                    refusal.words[0] ? ": " : "", refusal.words);
+    } else if (modify) {
+        COVERAGE_INC(offload_flow_modify);
+    } else {
+        COVERAGE_INC(offload_flow_add);
+    }
+    return error;
+}
+
+/* netdev_flow_api. */
+
+static int
+offload_provider_flow_put(struct netdev *netdev, struct match *match,
+                          struct nlattr *actions, size_t actions_len,
+                          const ovs_u128 *ufid,
+                          struct offload_info *info OVS_UNUSED,
+                          struct dpif_flow_stats *stats)
+{
+    struct offload_port *port = offload_port_get(netdev);
+    struct offload_flow *flow;
+    bool dead;
+    int error = 0;
+
+    if (!port) {
+        return EOPNOTSUPP;
+    }
+    offload_port_retry(port);
+    offload_port_reap(port, time_msec());
+
+    /* A record that is removed meanwhile is of no use: take another. */
+    do {
+        flow = offload_flow_obtain(port, ufid);
+        ovs_mutex_lock(&flow->mutex);
+        dead = flow->dead;
+        if (!dead) {
+            error = offload_flow_put(flow, match, actions, actions_len);
+            if (!error && stats) {
+                offload_flow_get_stats(flow, stats);
+            }
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
+    } while (dead);
+    return error;
+}
+
+/* Returns ENOENT for megaflows that were never here, or are no longer. */
+static int
+offload_provider_flow_del(struct netdev *netdev, const ovs_u128 *ufid,
+                          struct dpif_flow_stats *stats)
+{
+    struct offload_port *port = offload_port_get(netdev);
+    struct offload_flow *flow;
+    int error = 0;
+
+    if (!port) {
+        return ENOENT;
+    }
+    offload_port_retry(port);
+    flow = offload_flow_find(port, ufid);
+    if (!flow) {
+        return ENOENT;
+    }
+
+    ovs_mutex_lock(&flow->mutex);
+    if (flow->dead) {
+        error = ENOENT;
+    } else if (flow->expect_del && !flow->rule) {
+        /* What dpif-netdev does after a modification that was refused.  The
+         * megaflow is still there; what it counted and why it was refused is
+         * still of interest. */
+        flow->expect_del = false;
+    } else {
+        COVERAGE_INC(offload_flow_delete);
+        if (flow->rule) {
+            error = offload_flow_drop_rule(flow);
+        }
+        if (stats) {
+            offload_flow_get_stats(flow, stats);
+        }
+        offload_flow_remove(flow);
+    }
+    ovs_mutex_unlock(&flow->mutex);
+    offload_flow_unref(flow);
+    return error;
+}
+
+/* Fills all of '*stats' and '*attrs', which come uninitialized.  'match',
+ * 'actions' and 'buf' are not looked at by dpif-netdev, who knows them. */
+static int
+offload_provider_flow_get(struct netdev *netdev,
+                          struct match *match OVS_UNUSED,
+                          struct nlattr **actions OVS_UNUSED,
+                          const ovs_u128 *ufid,
+                          struct dpif_flow_stats *stats,
+                          struct dpif_flow_attrs *attrs,
+                          struct ofpbuf *buf OVS_UNUSED)
+{
+    struct offload_port *port = offload_port_get(netdev);
+    struct offload_flow *flow;
+    int error = 0;
+
+    memset(stats, 0, sizeof *stats);
+    memset(attrs, 0, sizeof *attrs);
+    attrs->dp_layer = "ovs";
+
+    flow = port ? offload_flow_find(port, ufid) : NULL;
+    if (!flow) {
+        return ENOENT;
+    }
+
+    ovs_mutex_lock(&flow->mutex);
+    if (flow->rule && offload_flow_count(flow)) {
+        offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_NIC_GONE);
+    }
+    if (flow->dead) {
+        error = ENOENT;
+    } else if (flow->rule) {
+        attrs->offloaded = true;
+        attrs->dp_layer = "dpdk";
+    } else if (!flow->past.n_packets) {
+        error = ENOENT;
+    }
+    offload_flow_get_stats(flow, stats);
+    ovs_mutex_unlock(&flow->mutex);
+    offload_flow_unref(flow);
+    return error;
+}
+
+/* Called in each offload thread when a port is removed.  Other threads may
+ * still put megaflows until they come here too: the last one sees all. */
+static int
+offload_provider_flow_flush(struct netdev *netdev)
+{
+    struct offload_port *port = offload_port_get(netdev);
+
+    if (!port) {
+        return EOPNOTSUPP;
+    }
+    offload_port_purge(port);
+    return 0;
+}
+
+static int
+offload_provider_flow_get_n_flows(struct netdev *netdev, uint64_t *n_flows)
+{
+    struct offload_port *port = offload_port_get(netdev);
+
+    if (!port) {
+        return EOPNOTSUPP;
+    }
+    ovs_mutex_lock(&port->mutex);
+    memcpy(n_flows, port->n_in_nic,
+           netdev_offload_thread_nb() * sizeof *n_flows);
+    ovs_mutex_unlock(&port->mutex);
+    return 0;
+}
+
+static int
+offload_provider_init_flow_api(struct netdev *netdev)
+{
+    if (netdev_is_dpdkvdpa(netdev)
+        ? !netdev_dpdkvdpa_has_representor(netdev)
+        : strcmp(netdev_get_type(netdev), "dpdk")) {
+        return EOPNOTSUPP;
+    }
+
+    offload_port_create(netdev);
+    return 0;
+}
+
+/* dpif-netdev has flushed already, except when a whole datapath goes. */
+static void
+offload_provider_uninit_flow_api(struct netdev *netdev)
+{
+    struct offload_port *port = offload_port_get(netdev);
+
+    if (port) {
+        offload_port_destroy(port);
+    }
+}
+
+const struct netdev_flow_api offload_provider_api = {
+    .type = "dpdk_flow_api",
+    .flow_put = offload_provider_flow_put,
+    .flow_del = offload_provider_flow_del,
+    .flow_get = offload_provider_flow_get,
+    .flow_flush = offload_provider_flow_flush,
+    .flow_get_n_flows = offload_provider_flow_get_n_flows,
+    .init_flow_api = offload_provider_init_flow_api,
+    .uninit_flow_api = offload_provider_uninit_flow_api,
+};
+
+void
+offload_provider_init(void)
+{
+    dpdkvdpa_unixctl_init();
+}

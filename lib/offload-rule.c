@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors */
+
+#include <config.h>
+#include "offload-rule.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include "coverage.h"
+#include "netdev.h"
+#include "netdev-dpdk.h"
+#include "offload-actions.h"
+#include "offload-match.h"
+#include "offload-refusal.h"
+#include "offload-rule-format.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/vlog.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(offload_rule);
+
+COVERAGE_DEFINE(offload_rule_create);
+COVERAGE_DEFINE(offload_rule_destroy);
+COVERAGE_DEFINE(offload_rule_query);
+COVERAGE_DEFINE(offload_rule_nic_error);
+
+/* A NIC that is out of order fails each operation: a few lines will do. */
+static struct vlog_rate_limit error_rl = VLOG_RATE_LIMIT_INIT(1, 5);
+static struct vlog_rate_limit debug_rl = VLOG_RATE_LIMIT_INIT(600, 600);
+
+struct offload_rule {
+    struct netdev *netdev;      /* Whose ethdev created it. */
+    struct rte_flow *flow;
+};
+
+void
+offload_rule_attr(struct rte_flow_attr *attr, uint32_t group)
+{
+    *attr = (struct rte_flow_attr) {
+        .group = group,
+        .transfer = 1,
+    };
+}
+
+bool
+offload_rule_nic_gone(int error)
+{
+    return error == EIO || error == ENODEV;
+}
+
+static const char *
+nic_words(const struct rte_flow_error *error, int err)
+{
+    return error->message ? error->message : ovs_strerror(err);
+}
+
+/* Returns the errno of an rte_flow function that failed.  A driver that sets
+ * none has refused all the same. */
+static int
+flow_errno(void)
+{
+    return rte_errno ? rte_errno : EINVAL;
+}
+
+static void
+refuse_by_nic(struct offload_refusal *refusal, int err, const char *words)
+{
+    enum offload_refusal_code code;
+
+    code = (offload_rule_nic_gone(err) ? OFFLOAD_REFUSAL_NIC_GONE
+            : err == EEXIST ? OFFLOAD_REFUSAL_NIC_DUPLICATE
+            : err == ENOSPC || err == ENOMEM ? OFFLOAD_REFUSAL_NIC_FULL
+            : OFFLOAD_REFUSAL_NIC);
+    offload_refuse_words(refusal, code, "%s", words);
+}
+
+static void
+log_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
+         const struct offload_match *om, const struct offload_actions *oa,
+         const char *result)
+{
+    if (!VLOG_DROP_DBG(&debug_rl)) {
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        offload_rule_format(&s, netdev_dpdk_get_port_id(netdev), attr,
+                            om->items, oa->actions);
+        VLOG_DBG("%s: %s: %s", netdev_get_name(netdev), result, ds_cstr(&s));
+        ds_destroy(&s);
+    }
+}
+
+int
+offload_rule_create(struct netdev *netdev, uint32_t group,
+                    const struct offload_match *om,
+                    const struct offload_actions *oa,
+                    struct offload_rule **rulep,
+                    struct offload_refusal *refusal)
+{
+    struct rte_flow_error error;
+    struct rte_flow_attr attr;
+    struct rte_flow *flow;
+
+    *rulep = NULL;
+    memset(&error, 0, sizeof error);
+    rte_errno = 0;
+    offload_rule_attr(&attr, group);
+    flow = netdev_dpdk_rte_flow_create(netdev, &attr, om->items, oa->actions,
+                                       &error);
+    if (!flow) {
+        int err = flow_errno();
+
+        refuse_by_nic(refusal, err, nic_words(&error, err));
+        COVERAGE_INC(offload_rule_nic_error);
+        log_rule(netdev, &attr, om, oa, refusal->words);
+        if (offload_rule_nic_gone(err)) {
+            VLOG_WARN_RL(&error_rl, "%s: the NIC can't take rules: %s",
+                         netdev_get_name(netdev), refusal->words);
+        }
+        return err;
+    }
+
+    COVERAGE_INC(offload_rule_create);
+    log_rule(netdev, &attr, om, oa, "created");
+    *rulep = xmalloc(sizeof **rulep);
+    **rulep = (struct offload_rule) {
+        .netdev = netdev,
+        .flow = flow,
+    };
+    return 0;
+}
+
+int
+offload_rule_destroy(struct offload_rule *rule)
+{
+    struct rte_flow_error error;
+
+    memset(&error, 0, sizeof error);
+    rte_errno = 0;
+    if (netdev_dpdk_rte_flow_destroy(rule->netdev, rule->flow, &error)) {
+        int err = flow_errno();
+
+        COVERAGE_INC(offload_rule_nic_error);
+        VLOG_WARN_RL(&error_rl, "%s: the NIC did not remove a rule: %s",
+                     netdev_get_name(rule->netdev), nic_words(&error, err));
+        if (!offload_rule_nic_gone(err)) {
+            return err;
+        }
+    }
+
+    COVERAGE_INC(offload_rule_destroy);
+    free(rule);
+    return 0;
+}
+
+void
+offload_rule_abandon(struct offload_rule *rule)
+{
+    free(rule);
+}
+
+int
+offload_rule_query(struct offload_rule *rule,
+                   struct offload_rule_stats *stats)
+{
+    struct rte_flow_query_count query;
+    struct rte_flow_error error;
+
+    memset(&query, 0, sizeof query);
+    memset(&error, 0, sizeof error);
+    rte_errno = 0;
+    if (netdev_dpdk_rte_flow_query_count(rule->netdev, rule->flow, &query,
+                                         &error)) {
+        int err = flow_errno();
+
+        COVERAGE_INC(offload_rule_nic_error);
+        VLOG_WARN_RL(&error_rl, "%s: the NIC did not tell a rule's counters: "
+                     "%s", netdev_get_name(rule->netdev),
+                     nic_words(&error, err));
+        return err;
+    }
+
+    COVERAGE_INC(offload_rule_query);
+    if (query.hits_set) {
+        stats->n_packets = query.hits;
+    }
+    if (query.bytes_set) {
+        stats->n_bytes = query.bytes;
+    }
+    return 0;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors */
+
+#include <config.h>
+#include "offload-show.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netdev.h"
+#include "netdev-dpdk.h"
+#include "netdev-offload.h"
+#include "offload-flow.h"
+#include "offload-refusal.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/json.h"
+#include "openvswitch/shash.h"
+#include "timeval.h"
+#include "util.h"
+
+/* Megaflows of one port that were refused for the same reason. */
+struct refusal_count {
+    enum offload_refusal_code code;
+    const char *words;          /* Empty if there are none. */
+    size_t n;
+};
+
+/* What there is to tell of a port. */
+struct port_summary {
+    const char *name;
+    int port_id;
+    uint64_t n_in_nic;
+    uint64_t n_refused;
+    uint64_t n_stuck;
+    uint64_t n_puts, n_refusals;
+    struct shash refusals;      /* Has "struct refusal_count"s. */
+};
+
+static int
+compare_refusal_counts(const void *a_, const void *b_)
+{
+    const struct shash_node *const *a = a_;
+    const struct shash_node *const *b = b_;
+    const struct refusal_count *ra = (*a)->data;
+    const struct refusal_count *rb = (*b)->data;
+
+    return (ra->n != rb->n ? (ra->n < rb->n ? 1 : -1)
+            : strcmp((*a)->name, (*b)->name));
+}
+
+static void
+summarize_port(struct offload_port *port, struct port_summary *summary)
+    OVS_EXCLUDED(port->mutex)
+{
+    long long int now = time_msec();
+    struct offload_flow *flow;
+
+    memset(summary, 0, sizeof *summary);
+    summary->name = netdev_get_name(port->netdev);
+    summary->port_id = netdev_dpdk_get_port_id(port->netdev);
+    shash_init(&summary->refusals);
+
+    ovs_mutex_lock(&port->mutex);
+    for (unsigned int i = 0; i < netdev_offload_thread_nb(); i++) {
+        summary->n_in_nic += port->n_in_nic[i];
+    }
+    summary->n_stuck = ovs_list_size(&port->stuck);
+    summary->n_puts = port->n_puts;
+    summary->n_refusals = port->n_refusals;
+
+    HMAP_FOR_EACH (flow, node, &port->flows) {
+        const char *words = flow->words ? flow->words : "";
+        struct refusal_count *rc;
+        char *key;
+
+        /* Those that nobody asks for any more wait to be reaped. */
+        if (!flow->refusal
+            || flow->asked + OFFLOAD_REFUSED_MAX_IDLE < now) {
+            continue;
+        }
+        summary->n_refused++;
+        key = xasprintf("%s %s", offload_refusal_code(flow->refusal), words);
+        rc = shash_find_data(&summary->refusals, key);
+        if (!rc) {
+            struct shash_node *node;
+
+            rc = xzalloc(sizeof *rc);
+            rc->code = flow->refusal;
+            node = shash_add_nocopy(&summary->refusals, key, rc);
+            rc->words = node->name + strlen(offload_refusal_code(rc->code))
+                        + 1;
+        } else {
+            free(key);
+        }
+        rc->n++;
+    }
+    ovs_mutex_unlock(&port->mutex);
+}
+
+/* Returns the refusals of 'summary', most frequent first, to be freed. */
+static const struct shash_node **
+sort_refusals(const struct port_summary *summary)
+{
+    const struct shash_node **nodes = shash_sort(&summary->refusals);
+
+    qsort(nodes, shash_count(&summary->refusals), sizeof *nodes,
+          compare_refusal_counts);
+    return nodes;
+}
+
+static void
+format_port_summary(struct ds *s, const struct port_summary *summary)
+{
+    const struct shash_node **nodes = sort_refusals(summary);
+
+    ds_put_format(s, "%s (ethdev %d): %"PRIu64" megaflows in the NIC, "
+                  "%"PRIu64" refused\n", summary->name, summary->port_id,
+                  summary->n_in_nic, summary->n_refused);
+    for (size_t i = 0; i < shash_count(&summary->refusals); i++) {
+        const struct refusal_count *rc = nodes[i]->data;
+
+        ds_put_format(s, "  %"PRIuSIZE" %s: %s%s%s%s\n", rc->n,
+                      offload_refusal_code(rc->code),
+                      offload_refusal_sentence(rc->code),
+                      rc->words[0] ? " (" : "", rc->words,
+                      rc->words[0] ? ")" : "");
+    }
+    if (summary->n_stuck) {
+        ds_put_format(s, "  %"PRIu64" rules that the NIC does not give up\n",
+                      summary->n_stuck);
+    }
+    ds_put_format(s, "  since the port was added: %"PRIu64" requests, "
+                  "%"PRIu64" refused\n", summary->n_puts,
+                  summary->n_refusals);
+    free(nodes);
+}
+
+static struct json *
+port_summary_to_json(const struct port_summary *summary)
+{
+    const struct shash_node **nodes = sort_refusals(summary);
+    struct json *refusals = json_array_create_empty();
+    struct json *json = json_object_create();
+
+    for (size_t i = 0; i < shash_count(&summary->refusals); i++) {
+        const struct refusal_count *rc = nodes[i]->data;
+        struct json *refusal = json_object_create();
+
+        json_object_put(refusal, "megaflows", json_integer_create(rc->n));
+        json_object_put_string(refusal, "code",
+                               offload_refusal_code(rc->code));
+        json_object_put_string(refusal, "reason",
+                               offload_refusal_sentence(rc->code));
+        if (rc->words[0]) {
+            json_object_put_string(refusal, "words", rc->words);
+        }
+        json_array_add(refusals, refusal);
+    }
+    free(nodes);
+
+    json_object_put_string(json, "port", summary->name);
+    json_object_put(json, "ethdev", json_integer_create(summary->port_id));
+    json_object_put(json, "in-nic", json_integer_create(summary->n_in_nic));
+    json_object_put(json, "refused",
+                    json_integer_create(summary->n_refused));
+    json_object_put(json, "refusals", refusals);
+    json_object_put(json, "stuck-rules",
+                    json_integer_create(summary->n_stuck));
+    json_object_put(json, "requests-total",
+                    json_integer_create(summary->n_puts));
+    json_object_put(json, "refused-total",
+                    json_integer_create(summary->n_refusals));
+    return json;
+}
+
+/* One request to tell of ports. */
+struct show {
+    const char *port_name;      /* NULL for all. */
+    struct ds *s;               /* One of these is nonnull. */
+    struct json *json;
+    bool found;
+};
+
+static bool
+show_port(struct offload_port *port, void *show_)
+{
+    struct port_summary summary;
+    struct show *show = show_;
+
+    if (show->port_name
+        && strcmp(show->port_name, netdev_get_name(port->netdev))) {
+        return true;
+    }
+    show->found = true;
+    summarize_port(port, &summary);
+    if (show->s) {
+        format_port_summary(show->s, &summary);
+    } else {
+        json_array_add(show->json, port_summary_to_json(&summary));
+    }
+    shash_destroy_free_data(&summary.refusals);
+    return true;
+}
+
+bool
+offload_show_format(struct ds *s, const char *port_name)
+{
+    struct show show = { .port_name = port_name, .s = s };
+
+    offload_ports_for_each(show_port, &show);
+    if (!show.found && !port_name) {
+        ds_put_cstr(s, "no port takes megaflows"
+                    " (other_config:hw-offload must be true)\n");
+    }
+    return show.found || !port_name;
+}
+
+struct json *
+offload_show_to_json(const char *port_name)
+{
+    struct show show = {
+        .port_name = port_name,
+        .json = json_array_create_empty(),
+    };
+
+    offload_ports_for_each(show_port, &show);
+    if (!show.found && port_name) {
+        json_destroy(show.json);
+        return NULL;
+    }
+    return show.json;
+}

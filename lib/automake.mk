@@ -1,21 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) 2026 The ovs-dpdkvdpa authors
 
-# The plugin, to be linked into ovs-vswitchd.
 noinst_LTLIBRARIES += lib/libdpdkvdpa.la
-
-lib_libdpdkvdpa_la_CPPFLAGS = \
-	$(AM_CPPFLAGS) \
-	-I $(top_srcdir)/lib \
-	$(OVS_CPPFLAGS) \
-	$(DPDK_CFLAGS)
-
-lib_libdpdkvdpa_la_SOURCES =
-
-# The offload provider.
-lib_libdpdkvdpa_la_SOURCES += \
+lib_libdpdkvdpa_la_SOURCES = \
 	lib/dpdkvdpa-unixctl.c \
 	lib/dpdkvdpa-unixctl.h \
+	lib/netdev-dpdkvdpa-alone.c \
+	lib/netdev-dpdkvdpa-alone.h \
+	lib/netdev-dpdkvdpa.c \
+	lib/netdev-dpdkvdpa.h \
 	lib/offload-actions.c \
 	lib/offload-actions.h \
 	lib/offload-flow.c \
@@ -31,4 +24,25 @@ lib_libdpdkvdpa_la_SOURCES += \
 	lib/offload-rule.c \
 	lib/offload-rule.h \
 	lib/offload-show.c \
-	lib/offload-show.h
+	lib/vdpa-devargs.c \
+	lib/vdpa-devargs.h \
+	lib/vdpa-device.c \
+	lib/vdpa-device.h \
+	lib/vdpa-offload.c \
+	lib/vdpa-offload.h \
+	lib/vdpa-options.c \
+	lib/vdpa-options.h \
+	lib/vdpa-port.c \
+	lib/vdpa-port.h \
+	lib/vdpa-relay.c \
+	lib/vdpa-relay.h \
+	lib/vdpa-vf.c \
+	lib/vdpa-vf.h \
+	lib/vdpa-vhost.c \
+	lib/vdpa-vhost.h
+
+# Inline functions of Open vSwitch's headers count on -fno-strict-aliasing.
+DPDKVDPA_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/lib $(OVS_CPPFLAGS)
+DPDKVDPA_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) -fno-strict-aliasing
+lib_libdpdkvdpa_la_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
+lib_libdpdkvdpa_la_CFLAGS = $(DPDKVDPA_CFLAGS)

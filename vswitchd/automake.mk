@@ -1,2 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) 2026 The ovs-dpdkvdpa authors
+
+# Open vSwitch's own ovs-vswitchd, linked once more from its objects with the
+# plugin.  How that attaches stands in seams.c.
+pkglibexec_PROGRAMS += vswitchd/ovs-vswitchd
+vswitchd_ovs_vswitchd_SOURCES = vswitchd/seams.c
+vswitchd_ovs_vswitchd_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
+vswitchd_ovs_vswitchd_CFLAGS = $(DPDKVDPA_CFLAGS)
+vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
+	$(OVS_VSWITCHD_LDFLAGS) \
+	-Wl,--wrap=dpdk_init \
+	-Wl,--wrap=netdev_register_provider \
+	-Wl,--wrap=netdev_dpdk_register \
+	-Wl,--wrap=netdev_register_flow_api_provider \
+	-Wl,--wrap=xnanosleep_no_quiesce \
+	-Wl,-Map=vswitchd/ovs-vswitchd.map -Wl,--cref
+vswitchd_ovs_vswitchd_LDADD = \
+	$(OVS_VSWITCHD_OBJS) lib/libdpdkvdpa.la $(OVS_LIBADD) \
+	$(OVS_LIBS) $(DPDK_LIBS)
+
+# Each seam with the object of Open vSwitch that has to reach it.
+SEAMS = \
+	dpdk_init:bridge.o \
+	netdev_register_provider:netdev-dpdk.o \
+	netdev_dpdk_register:dpdk.o \
+	netdev_register_flow_api_provider:dpdk.o \
+	xnanosleep_no_quiesce:dpif-netdev.o
+
+ALL_LOCAL += vswitchd/seams-checked
+vswitchd/seams-checked: vswitchd/ovs-vswitchd$(EXEEXT) vswitchd/check-seams
+	$(AM_V_at)$(SHELL) $(srcdir)/vswitchd/check-seams \
+		vswitchd/ovs-vswitchd.map $(SEAMS)
+	$(AM_V_at)touch $@
+
+EXTRA_DIST += vswitchd/check-seams
+CLEANFILES += vswitchd/ovs-vswitchd.map vswitchd/seams-checked

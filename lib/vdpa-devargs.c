@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#include <config.h>
+#include "vdpa-devargs.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_devargs.h>
+#include <rte_ethdev.h>
+#include <rte_pci.h>
+
+#include "openvswitch/vlog.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(vdpa_devargs);
+
+/* Returns the canonical form of 'name', an address on 'bus', that the caller
+ * must free.  Only PCI has more than one spelling of an address. */
+static char *
+canonical_name(const struct rte_bus *bus, const char *name)
+{
+    if (!strcmp(rte_bus_name(bus), "pci")) {
+        struct rte_pci_addr addr;
+
+        if (!rte_pci_addr_parse(name, &addr)) {
+            char canonical[PCI_PRI_STR_SIZE];
+
+            rte_pci_device_name(&addr, canonical, sizeof canonical);
+            return xstrdup(canonical);
+        }
+    }
+    return xstrdup(name);
+}
+
+/* Parses 'string' into '*devargs'.  Returns 0 if successful, in which case the
+ * caller must eventually destroy '*devargs'.  Otherwise returns a positive
+ * errno value and stores into '*errorp' a description that the caller must
+ * free; '*devargs' then needs no destruction.  Whether such a device exists is
+ * not looked at. */
+int
+vdpa_devargs_parse(const char *string, struct vdpa_devargs *devargs,
+                   char **errorp)
+{
+    struct rte_devargs da;
+
+    memset(devargs, 0, sizeof *devargs);
+    if (!string[0]) {
+        *errorp = xstrdup("is empty: give the device's address, as "
+                          "[bus:]address[,args]");
+        return EINVAL;
+    }
+
+    if (rte_devargs_parse(&da, string)) {
+        *errorp = xasprintf("\"%s\" is not the address of a device on any "
+                            "bus that DPDK knows: use [bus:]address[,args] "
+                            "and see that the device's driver is loaded",
+                            string);
+        return EINVAL;
+    }
+    if (!da.bus || !da.name[0]) {
+        rte_devargs_reset(&da);
+        *errorp = xasprintf("\"%s\" names no device: use "
+                            "[bus:]address[,args]", string);
+        return EINVAL;
+    }
+
+    devargs->string = xstrdup(string);
+    devargs->bus = da.bus;
+    devargs->name = canonical_name(da.bus, da.name);
+    rte_devargs_reset(&da);
+    return 0;
+}
+
+/* Frees what 'devargs' holds, but not 'devargs' itself. */
+void
+vdpa_devargs_destroy(struct vdpa_devargs *devargs)
+{
+    free(devargs->string);
+    free(devargs->name);
+    memset(devargs, 0, sizeof *devargs);
+}
+
+/* Returns true if 'a' and 'b' mean the same device, whatever arguments follow
+ * its address. */
+bool
+vdpa_devargs_same_device(const struct vdpa_devargs *a,
+                         const struct vdpa_devargs *b)
+{
+    return a->bus == b->bus && !strcmp(a->name, b->name);
+}
+
+static bool
+is_device(const struct vdpa_devargs *devargs, const struct rte_device *dev)
+{
+    return rte_dev_bus(dev) == devargs->bus
+           && !strcmp(rte_dev_name(dev), devargs->name);
+}
+
+/* Returns the device that 'devargs' means if DPDK drives it, otherwise NULL.
+ * To be called from the main thread. */
+struct rte_device *
+vdpa_devargs_find_device(const struct vdpa_devargs *devargs)
+{
+    char *filter = xasprintf("bus=%s", rte_bus_name(devargs->bus));
+    struct rte_device *found = NULL;
+    struct rte_dev_iterator it;
+    struct rte_device *dev;
+
+    /* The iteration has nothing to release, so it can run to its end. */
+    RTE_DEV_FOREACH (dev, filter, &it) {
+        if (!found && is_device(devargs, dev) && rte_dev_is_probed(dev)) {
+            found = dev;
+        }
+    }
+    free(filter);
+    return found;
+}
+
+/* Returns the id of the Ethernet device of the device that 'devargs' means,
+ * leaving aside representors of other functions, or RTE_MAX_ETHPORTS if there
+ * is none.  To be called from the main thread. */
+uint16_t
+vdpa_devargs_find_ethdev(const struct vdpa_devargs *devargs)
+{
+    uint16_t port_id;
+
+    RTE_ETH_FOREACH_DEV (port_id) {
+        struct rte_eth_dev_info info;
+
+        if (!rte_eth_dev_info_get(port_id, &info) && info.device
+            && is_device(devargs, info.device)
+            && !(*info.dev_flags & RTE_ETH_DEV_REPRESENTOR)) {
+            return port_id;
+        }
+    }
+    return RTE_MAX_ETHPORTS;
+}
+
+/* Has DPDK probe the device of 'devargs', with the argument "class=CLASS"
+ * added if 'class' is nonnull.  Returns 0 if successful, EEXIST if the device
+ * was there before, otherwise another positive errno value.  To be called from
+ * the main thread. */
+int
+vdpa_devargs_probe(const struct vdpa_devargs *devargs, const char *class)
+{
+    char *string = (class
+                    ? xasprintf("%s,class=%s", devargs->string, class)
+                    : xstrdup(devargs->string));
+    int error = rte_dev_probe(string);
+
+    free(string);
+    if (error > 0) {
+        /* "No driver takes it", in the language of some buses. */
+        return ENODEV;
+    }
+    return -error;
+}
+
+/* Takes the device of 'devargs' away from DPDK, with all that stands on it.
+ * Returns 0 if successful or if it was not there, otherwise a positive errno
+ * value.  To be called from the main thread. */
+int
+vdpa_devargs_remove(const struct vdpa_devargs *devargs)
+{
+    struct rte_device *dev = vdpa_devargs_find_device(devargs);
+    int error;
+
+    if (!dev) {
+        return 0;
+    }
+    error = rte_dev_remove(dev);
+    if (error < 0) {
+        VLOG_WARN("%s: device cannot be removed: %s", devargs->string,
+                  ovs_strerror(-error));
+        return -error;
+    }
+    return 0;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#include <config.h>
+#include "vdpa-offload.h"
+
+#include <linux/virtio_net.h>
+#include <netinet/in.h>
+
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_sctp.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+/* VLAN tags that a frame may have in front of its network header. */
+#define MAX_VLAN_TAGS 2
+
+/* IPv6 extension headers that are walked over in search of the transport
+ * header. */
+#define MAX_EXT_HEADERS 8
+
+/* The least payload of a segment that a guest may ask for: what is left of the
+ * smallest IPv4 MTU after two full headers. */
+#define MIN_SEGMENT 8
+
+/* Where the headers of a packet are. */
+struct headers {
+    uint16_t l2_len;
+    uint16_t l3_len;
+    uint16_t l4_len;
+    uint8_t ip_version;
+    uint8_t proto;
+};
+
+/* Finds the transport header behind the IPv6 header at 'ofs' of 'data', whose
+ * first 'len' bytes can be read.  Returns false if there is none. */
+static bool
+parse_ipv6(const uint8_t *data, uint32_t len, uint32_t ofs,
+           struct headers *h)
+{
+    const struct rte_ipv6_hdr *ip6 = (const void *) (data + ofs);
+    uint32_t l4_ofs = ofs + sizeof *ip6;
+
+    if (len < l4_ofs || data[ofs] >> 4 != 6) {
+        return false;
+    }
+    h->proto = ip6->proto;
+    for (int i = 0; i < MAX_EXT_HEADERS; i++) {
+        if (h->proto != IPPROTO_HOPOPTS && h->proto != IPPROTO_ROUTING
+            && h->proto != IPPROTO_DSTOPTS) {
+            h->ip_version = 6;
+            h->l3_len = l4_ofs - ofs;
+            return true;
+        }
+        if (len < l4_ofs + 8) {
+            return false;
+        }
+        h->proto = data[l4_ofs];
+        l4_ofs += (data[l4_ofs + 1] + 1) * 8;
+    }
+    return false;
+}
+
+/* Finds the transport header behind the IPv4 header at 'ofs' of 'data', whose
+ * first 'len' bytes can be read.  Returns false if there is none, or if it is
+ * the header of a datagram that was fragmented: what a NIC would write into a
+ * fragment's checksum field is wrong. */
+static bool
+parse_ipv4(const uint8_t *data, uint32_t len, uint32_t ofs,
+           struct headers *h)
+{
+    const struct rte_ipv4_hdr *ip = (const void *) (data + ofs);
+
+    if (len < ofs + sizeof *ip || ip->version_ihl >> 4 != 4
+        || rte_ipv4_hdr_len(ip) < sizeof *ip
+        || ip->fragment_offset & htons(RTE_IPV4_HDR_MF_FLAG
+                                       | RTE_IPV4_HDR_OFFSET_MASK)) {
+        return false;
+    }
+    h->ip_version = 4;
+    h->l3_len = rte_ipv4_hdr_len(ip);
+    h->proto = ip->next_proto_id;
+    return true;
+}
+
+/* Finds the headers of 'pkt', all of which have to be in its first segment.
+ * Returns false if it is not TCP, UDP or SCTP over IP. */
+static bool
+parse_headers(const struct rte_mbuf *pkt, struct headers *h)
+{
+    const uint8_t *data = rte_pktmbuf_mtod(pkt, const uint8_t *);
+    uint32_t len = rte_pktmbuf_data_len(pkt);
+    uint32_t ofs = sizeof(struct rte_ether_hdr);
+    rte_be16_t type;
+    bool ip_ok;
+
+    if (len < ofs) {
+        return false;
+    }
+    type = ((const struct rte_ether_hdr *) data)->ether_type;
+    for (int i = 0; i < MAX_VLAN_TAGS; i++) {
+        const struct rte_vlan_hdr *vlan = (const void *) (data + ofs);
+
+        if (type != htons(RTE_ETHER_TYPE_VLAN)
+            && type != htons(RTE_ETHER_TYPE_QINQ)) {
+            break;
+        }
+        if (len < ofs + sizeof *vlan) {
+            return false;
+        }
+        type = vlan->eth_proto;
+        ofs += sizeof *vlan;
+    }
+
+    h->l2_len = ofs;
+    if (type == htons(RTE_ETHER_TYPE_IPV4)) {
+        ip_ok = parse_ipv4(data, len, ofs, h);
+    } else if (type == htons(RTE_ETHER_TYPE_IPV6)) {
+        ip_ok = parse_ipv6(data, len, ofs, h);
+    } else {
+        ip_ok = false;
+    }
+    if (!ip_ok) {
+        return false;
+    }
+
+    ofs += h->l3_len;
+    if (h->proto == IPPROTO_TCP) {
+        const struct rte_tcp_hdr *tcp = (const void *) (data + ofs);
+
+        if (len < ofs + sizeof *tcp) {
+            return false;
+        }
+        h->l4_len = (tcp->data_off >> 4) * 4;
+        if (h->l4_len < sizeof *tcp) {
+            return false;
+        }
+    } else if (h->proto == IPPROTO_UDP) {
+        h->l4_len = sizeof(struct rte_udp_hdr);
+    } else if (h->proto == IPPROTO_SCTP) {
+        h->l4_len = sizeof(struct rte_sctp_hdr);
+    } else {
+        return false;
+    }
+    return len >= ofs + h->l4_len;
+}
+
+/* Writes 'h' into the fields of 'pkt' that transmit functions read. */
+static void
+set_header_lengths(struct rte_mbuf *pkt, const struct headers *h)
+{
+    pkt->l2_len = h->l2_len;
+    pkt->l3_len = h->l3_len;
+    pkt->l4_len = h->l4_len;
+    pkt->outer_l2_len = 0;
+    pkt->outer_l3_len = 0;
+}
+
+/* The part of vdpa_offload_from_guest() for a packet with a request. */
+bool
+vdpa_offload_from_guest__(struct rte_mbuf *pkt,
+                          const struct vdpa_offload_limits *limits)
+{
+    bool merged = pkt->ol_flags & VDPA_OFFLOAD_RX_MERGED;
+    uint64_t needed, flags;
+    struct headers h;
+
+    if (!parse_headers(pkt, &h)) {
+        return false;
+    }
+
+    flags = h.ip_version == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+    if (merged) {
+        uint32_t hdr_len = h.l2_len + h.l3_len + h.l4_len;
+
+        if (h.proto != IPPROTO_TCP || pkt->tso_segsz < MIN_SEGMENT
+            || hdr_len + pkt->tso_segsz > limits->max_frame
+            || pkt->pkt_len <= hdr_len) {
+            return false;
+        }
+        needed = RTE_ETH_TX_OFFLOAD_TCP_TSO;
+        flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
+        if (h.ip_version == 4) {
+            /* Every segment has a header of its own. */
+            flags |= RTE_MBUF_F_TX_IP_CKSUM;
+        }
+    } else {
+        if (pkt->pkt_len > limits->max_frame) {
+            return false;
+        }
+        pkt->tso_segsz = 0;
+        if (h.proto == IPPROTO_TCP) {
+            needed = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+            flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+        } else if (h.proto == IPPROTO_UDP) {
+            needed = RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+            flags |= RTE_MBUF_F_TX_UDP_CKSUM;
+        } else {
+            needed = RTE_ETH_TX_OFFLOAD_SCTP_CKSUM;
+            flags |= RTE_MBUF_F_TX_SCTP_CKSUM;
+        }
+    }
+    if (!(limits->tx_offloads & needed)
+        || (limits->max_segs && pkt->nb_segs > limits->max_segs)) {
+        return false;
+    }
+
+    set_header_lengths(pkt, &h);
+    pkt->ol_flags = ((pkt->ol_flags & ~(RTE_MBUF_F_RX_L4_CKSUM_MASK
+                                        | VDPA_OFFLOAD_RX_MERGED
+                                        | RTE_MBUF_F_TX_OFFLOAD_MASK))
+                     | flags);
+    return true;
+}
+
+/* The part of vdpa_offload_to_guest() for a packet that the NIC merged. */
+bool
+vdpa_offload_to_guest__(struct rte_mbuf *pkt, uint64_t virtio_features)
+{
+    struct headers h;
+    int feature;
+
+    if (!parse_headers(pkt, &h) || h.proto != IPPROTO_TCP
+        || !pkt->tso_segsz) {
+        return false;
+    }
+    feature = (h.ip_version == 4
+               ? VIRTIO_NET_F_GUEST_TSO4 : VIRTIO_NET_F_GUEST_TSO6);
+    if (!(virtio_features & (UINT64_C(1) << feature))) {
+        return false;
+    }
+
+    set_header_lengths(pkt, &h);
+    pkt->ol_flags &= ~VDPA_OFFLOAD_RX_MERGED;
+    pkt->ol_flags |= (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM
+                      | (h.ip_version == 4
+                         ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6));
+    return true;
+}
+
+/* Returns the virtio-net feature bits that a guest must not be offered if its
+ * packets leave by an Ethernet device with 'tx_offloads'
+ * (RTE_ETH_TX_OFFLOAD_*). */
+uint64_t
+vdpa_offload_unsupported_features(uint64_t tx_offloads)
+{
+    const uint64_t csum = (RTE_ETH_TX_OFFLOAD_TCP_CKSUM
+                           | RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
+    const uint64_t tso = (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | csum
+                          | RTE_ETH_TX_OFFLOAD_TCP_TSO
+                          | RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+    uint64_t features;
+
+    /* No NIC segments UDP datagrams into fragments, and none is told to take
+     * care of the ECN bits of what it segments or merges. */
+    features = (UINT64_C(1) << VIRTIO_NET_F_HOST_UFO
+                | UINT64_C(1) << VIRTIO_NET_F_GUEST_UFO
+                | UINT64_C(1) << VIRTIO_NET_F_HOST_ECN
+                | UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN);
+    if ((tx_offloads & csum) != csum) {
+        features |= UINT64_C(1) << VIRTIO_NET_F_CSUM;
+    }
+    if ((tx_offloads & tso) != tso) {
+        features |= (UINT64_C(1) << VIRTIO_NET_F_GSO
+                     | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4
+                     | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6);
+    }
+    return features;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#ifndef VDPA_OFFLOAD_H
+#define VDPA_OFFLOAD_H 1
+
+/* Checksum and segmentation requests
+ * ==================================
+ *
+ * A guest may leave the TCP or UDP checksum of a packet to the device, and may
+ * hand over a TCP packet that is larger than its MTU for the device to
+ * segment.  librte_vhost reports such a request in a packet's receive flags.
+ * vdpa_offload_from_guest() turns it into the transmit flags and header
+ * lengths that an Ethernet device wants.  A NIC that merged several packets of
+ * a connection into one reports it in the same receive flags;
+ * vdpa_offload_to_guest() turns that into what librte_vhost passes on.
+ *
+ * Nothing that the guest wrote is believed: headers are parsed once more, with
+ * every length checked against the first segment, fragments are left out, and
+ * what does not fit is refused.  A packet without a request is not touched, so
+ * no flag of it is ever left to chance.
+ *
+ * Thread-safety
+ * -------------
+ *
+ * These functions work on the packet alone. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "openvswitch/compiler.h"
+
+/* What the side that a packet goes to can do. */
+struct vdpa_offload_limits {
+    uint64_t tx_offloads;       /* RTE_ETH_TX_OFFLOAD_*. */
+    uint32_t max_frame;         /* Bytes of a frame with its headers. */
+    uint16_t max_segs;          /* Segments per packet, 0 for no limit. */
+};
+
+bool vdpa_offload_from_guest__(struct rte_mbuf *,
+                               const struct vdpa_offload_limits *);
+bool vdpa_offload_to_guest__(struct rte_mbuf *, uint64_t virtio_features);
+
+/* The receive flags by which librte_vhost tells of a guest's request, and
+ * Ethernet drivers of merged packets. */
+#define VDPA_OFFLOAD_RX_NEEDS_CSUM RTE_MBUF_F_RX_L4_CKSUM_NONE
+#define VDPA_OFFLOAD_RX_MERGED RTE_MBUF_F_RX_LRO
+
+/* Prepares 'pkt', that came from a guest, for an Ethernet device with
+ * 'limits'.  Returns false if it has to be dropped: its request cannot be
+ * fulfilled or it is larger than a frame may be.  Sets '*requestsp' to true,
+ * without ever setting it to false, if the packet asks for offloads, so that
+ * it has to pass rte_eth_tx_prepare(). */
+static inline bool
+vdpa_offload_from_guest(struct rte_mbuf *pkt,
+                        const struct vdpa_offload_limits *limits,
+                        bool *requestsp)
+{
+    if (OVS_LIKELY(!(pkt->ol_flags
+                     & (RTE_MBUF_F_RX_L4_CKSUM_MASK
+                        | VDPA_OFFLOAD_RX_MERGED)))) {
+        return pkt->pkt_len <= limits->max_frame
+               && (!limits->max_segs || pkt->nb_segs <= limits->max_segs);
+    }
+    *requestsp = true;
+    return vdpa_offload_from_guest__(pkt, limits);
+}
+
+/* Prepares 'pkt', that came from an Ethernet device, for a guest that
+ * negotiated 'virtio_features'.  Returns false if the guest cannot take it. */
+static inline bool
+vdpa_offload_to_guest(struct rte_mbuf *pkt, uint64_t virtio_features)
+{
+    /* librte_vhost reads the transmit flags only.  What the driver verified on
+     * receive must not look like a request to the guest. */
+    pkt->ol_flags &= ~(RTE_MBUF_F_TX_OFFLOAD_MASK);
+    return (OVS_LIKELY(!(pkt->ol_flags & VDPA_OFFLOAD_RX_MERGED))
+            || vdpa_offload_to_guest__(pkt, virtio_features));
+}
+
+uint64_t vdpa_offload_unsupported_features(uint64_t tx_offloads);
+
+#endif /* vdpa-offload.h */

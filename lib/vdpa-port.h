@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#ifndef VDPA_PORT_H
+#define VDPA_PORT_H 1
+
+/* State of a dpdkvdpa port
+ * ========================
+ *
+ * OVS's "dpdk" class has no room for what a dpdkvdpa port needs beyond it, so
+ * that stands here, found by the port's 'struct netdev'.
+ *
+ * Thread-safety
+ * -------------
+ *
+ * vdpa_port_configure(), vdpa_ports_run() and vdpa_ports_wait() must be called
+ * from the main thread, holding no lock.  vdpa_port_retire() may be called
+ * from any thread and under any of OVS's locks: it only puts the port aside
+ * for vdpa_ports_run() to close.
+ *
+ * vdpa_port_from_netdev() and vdpa_port_get_relay() take no lock.  What they
+ * return is valid until the calling thread quiesces.  The other functions may
+ * be called from any thread that holds a reference to the netdev. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cmap.h"
+#include "openvswitch/list.h"
+#include "ovs-rcu.h"
+#include "ovs-thread.h"
+#include "vdpa-options.h"
+#include "vdpa-relay.h"
+
+struct ds;
+struct netdev;
+struct netdev_custom_stats;
+struct smap;
+
+struct vdpa_port {
+    struct cmap_node cmap_node; /* In the index by 'netdev'. */
+    const struct netdev *netdev;
+    char *name;                 /* Outlives the netdev's own. */
+    struct ovs_list list_node;  /* Among those to be closed. */
+
+    OVSRCU_TYPE(struct vdpa_relay *) relay; /* NULL until configured. */
+
+    struct ovs_mutex mutex;
+    struct vdpa_options options OVS_GUARDED;
+    char *fallback_reason OVS_GUARDED; /* NULL if hardware was not tried. */
+    bool told_removed;          /* The main thread's own. */
+
+    /* For a port without a representor, that has no other place for it. */
+    int mtu OVS_GUARDED;
+    int requested_mtu OVS_GUARDED;
+    bool link_up OVS_GUARDED;
+    long long int link_resets OVS_GUARDED;
+    atomic_uint64_t tx_dropped;
+};
+
+struct vdpa_port *vdpa_port_create(const struct netdev *);
+void vdpa_port_retire(struct vdpa_port *);
+struct vdpa_port *vdpa_port_from_netdev(const struct netdev *);
+
+int vdpa_port_configure(struct vdpa_port *, struct vdpa_options *,
+                        char **errorp);
+int vdpa_port_check_representor(const struct vdpa_port *,
+                                const struct vdpa_options *, char **errorp);
+int vdpa_port_set_mtu(struct vdpa_port *, int mtu);
+bool vdpa_port_is_mtu_ok(const struct vdpa_port *, int mtu);
+bool vdpa_port_get_link(struct vdpa_port *, long long int *resets);
+
+void vdpa_port_get_config(struct vdpa_port *, struct smap *);
+void vdpa_port_get_status(struct vdpa_port *, struct smap *);
+void vdpa_port_get_custom_stats(const struct vdpa_port *,
+                                struct netdev_custom_stats *);
+void vdpa_ports_format(struct ds *);
+
+void vdpa_ports_run(void);
+void vdpa_ports_wait(void);
+
+static inline struct vdpa_relay *
+vdpa_port_get_relay(const struct vdpa_port *port)
+{
+    return ovsrcu_get(struct vdpa_relay *, &port->relay);
+}
+
+#endif /* vdpa-port.h */

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#include <config.h>
+#include "vdpa-relay.h"
+
+#include <errno.h>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_vhost.h>
+
+#include "coverage.h"
+#include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
+#include "vdpa-offload.h"
+#include "vdpa-vhost.h"
+
+VLOG_DEFINE_THIS_MODULE(vdpa_relay);
+
+COVERAGE_DEFINE(vdpa_guest_tx_refused);
+COVERAGE_DEFINE(vdpa_vf_tx_full);
+COVERAGE_DEFINE(vdpa_guest_rx_refused);
+COVERAGE_DEFINE(vdpa_guest_rx_full);
+COVERAGE_DEFINE(vdpa_no_guest_drop);
+
+/* Packets that are moved at a time. */
+#define BURST_SIZE 32
+
+/* By how much longer a thread may sleep, in nanoseconds, each time in a row
+ * that its relays had nothing to do.  The same as in OVS. */
+#define SLEEP_STEP 1000
+
+/* What the calling thread's relays did since it last asked for sleep. */
+static __thread bool busy;
+static __thread uint64_t sleep_limit = UINT64_MAX;
+
+/* Adds to a counter that only the calling thread writes. */
+static inline void
+count(atomic_uint64_t *counter, uint64_t n)
+{
+    uint64_t value;
+
+    atomic_read_relaxed(counter, &value);
+    atomic_store_relaxed(counter, value + n);
+}
+
+static inline void
+count_packets(struct vdpa_counter *counter, unsigned int packets,
+              uint64_t bytes)
+{
+    count(&counter->packets, packets);
+    count(&counter->bytes, bytes);
+}
+
+/* Frees the 'n' packets in 'pkts' and returns their bytes. */
+static uint64_t
+drop(struct rte_mbuf **pkts, unsigned int n)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned int i = 0; i < n; i++) {
+        bytes += pkts[i]->pkt_len;
+    }
+    rte_pktmbuf_free_bulk(pkts, n);
+    return bytes;
+}
+
+/* Has the VF's driver prepare the 'n' packets in 'pkts' for offloads.  Drops
+ * those that it refuses, and returns the number of those that are left. */
+static unsigned int
+vf_prepare(const struct vdpa_vf *vf, uint16_t queue, struct rte_mbuf **pkts,
+           unsigned int n)
+{
+    unsigned int done = 0;
+
+    while (done < n) {
+        done += rte_eth_tx_prepare(vf->port_id, queue, pkts + done, n - done);
+        if (done < n) {
+            rte_pktmbuf_free(pkts[done]);
+            n--;
+            memmove(&pkts[done], &pkts[done + 1],
+                    (n - done) * sizeof *pkts);
+        }
+    }
+    return n;
+}
+
+/* Moves a burst of packets from queue pair 'pair' of the guest to the VF.
+ * Returns the number of packets that the guest had. */
+static unsigned int
+guest_to_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
+            unsigned int pair)
+{
+    struct vdpa_relay_queue *q = &relay->queues[pair];
+    struct vdpa_vf *vf = relay->vf;
+    struct rte_mbuf *pkts[BURST_SIZE];
+    unsigned int n, n_ok, n_sent;
+    uint64_t bytes, sent_bytes;
+    bool requests = false;
+
+    n = rte_vhost_dequeue_burst(conn->vid, pair * 2 + 1, vf->pool, pkts,
+                                BURST_SIZE);
+    if (!n) {
+        return 0;
+    }
+
+    bytes = sent_bytes = 0;
+    n_ok = 0;
+    for (unsigned int i = 0; i < n; i++) {
+        struct rte_mbuf *pkt = pkts[i];
+
+        bytes += pkt->pkt_len;
+        if (OVS_LIKELY(vdpa_offload_from_guest(pkt, &vf->limits,
+                                               &requests))) {
+            pkts[n_ok++] = pkt;
+        } else {
+            rte_pktmbuf_free(pkt);
+        }
+    }
+    count_packets(&q->vm_rx, n, bytes);
+    if (requests) {
+        n_ok = vf_prepare(vf, pair, pkts, n_ok);
+    }
+    if (OVS_UNLIKELY(n_ok < n)) {
+        COVERAGE_ADD(vdpa_guest_tx_refused, n - n_ok);
+        sent_bytes = 0;
+        for (unsigned int i = 0; i < n_ok; i++) {
+            sent_bytes += pkts[i]->pkt_len;
+        }
+    } else {
+        sent_bytes = bytes;
+    }
+
+    n_sent = rte_eth_tx_burst(vf->port_id, pair, pkts, n_ok);
+    if (OVS_UNLIKELY(n_sent < n_ok)) {
+        COVERAGE_ADD(vdpa_vf_tx_full, n_ok - n_sent);
+        sent_bytes -= drop(pkts + n_sent, n_ok - n_sent);
+    }
+    count_packets(&q->vf_tx, n_sent, sent_bytes);
+    if (OVS_UNLIKELY(n_sent < n)) {
+        count(&q->vf_tx_drops, n - n_sent);
+    }
+    return n;
+}
+
+/* Moves a burst of packets from receive queue 'queue' of the VF to the guest
+ * of 'conn', which is NULL if there is none.  Returns the number of packets
+ * that the VF had. */
+static unsigned int
+vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
+            unsigned int queue)
+{
+    struct vdpa_relay_queue *q = &relay->queues[queue];
+    struct rte_mbuf *pkts[BURST_SIZE];
+    unsigned int n, n_ok, n_sent;
+    uint64_t bytes;
+
+    n = rte_eth_rx_burst(relay->vf->port_id, queue, pkts, BURST_SIZE);
+    if (!n) {
+        return 0;
+    }
+
+    if (OVS_UNLIKELY(!conn || conn->rx_map[queue] == VDPA_NO_QUEUE)) {
+        COVERAGE_ADD(vdpa_no_guest_drop, n);
+        count_packets(&q->vf_rx, n, drop(pkts, n));
+        count(&q->vm_tx_drops, n);
+        return n;
+    }
+
+    bytes = 0;
+    n_ok = 0;
+    for (unsigned int i = 0; i < n; i++) {
+        struct rte_mbuf *pkt = pkts[i];
+
+        bytes += pkt->pkt_len;
+        if (OVS_LIKELY(vdpa_offload_to_guest(pkt, conn->features))) {
+            pkts[n_ok++] = pkt;
+        } else {
+            rte_pktmbuf_free(pkt);
+        }
+    }
+    count_packets(&q->vf_rx, n, bytes);
+    if (OVS_UNLIKELY(n_ok < n)) {
+        COVERAGE_ADD(vdpa_guest_rx_refused, n - n_ok);
+    }
+
+    n_sent = rte_vhost_enqueue_burst(conn->vid, conn->rx_map[queue] * 2, pkts,
+                                     n_ok);
+    if (OVS_UNLIKELY(n_sent < n)) {
+        if (n_sent < n_ok) {
+            COVERAGE_ADD(vdpa_guest_rx_full, n_ok - n_sent);
+        }
+        count(&q->vm_tx_drops, n - n_sent);
+
+        /* Some of the burst is no longer there to have its bytes counted. */
+        bytes = 0;
+        for (unsigned int i = 0; i < n_sent; i++) {
+            bytes += pkts[i]->pkt_len;
+        }
+    }
+    count_packets(&q->vm_tx, n_sent, bytes);
+    rte_pktmbuf_free_bulk(pkts, n_ok);
+    return n;
+}
+
+/* Moves a burst of packets, in each direction, of each queue pair of 'relay'
+ * that receive queue 'rxq' of 'n_rxq' stands for.  Returns true if there were
+ * any packets. */
+bool
+vdpa_relay_run(struct vdpa_relay *relay, unsigned int rxq, unsigned int n_rxq)
+{
+    const struct vdpa_vhost_conn *conn = vdpa_vhost_get_conn(relay->vhost);
+    unsigned int n = 0;
+
+    for (unsigned int i = rxq; i < relay->vf->n_queues; i += n_rxq) {
+        if (conn && conn->tx_enabled & (UINT32_C(1) << i)) {
+            n += guest_to_vf(relay, conn, i);
+        }
+        n += vf_to_guest(relay, conn, i);
+    }
+    if (n) {
+        busy = true;
+        return true;
+    }
+    return false;
+}
+
+/* Returns for how long the calling thread, that wants to sleep for 'nsec'
+ * nanoseconds, may: not at all if one of its relays moved packets since it
+ * last asked, and from then on a little longer each time. */
+uint64_t
+vdpa_relay_limit_sleep(uint64_t nsec)
+{
+    if (busy) {
+        busy = false;
+        sleep_limit = 0;
+    } else if (sleep_limit < nsec) {
+        sleep_limit += SLEEP_STEP;
+    }
+    return MIN(nsec, sleep_limit);
+}
+
+/* Opens a relay for the port 'name' between the guest on the vhost-user socket
+ * 'socket_path' and the VF that 'devargs' means, with 'max_queues' queue
+ * pairs, or as many as the VF has if that is 0, and with an MTU of 'mtu'
+ * bytes.  Calls 'changed_cb' with 'aux' when a guest comes, goes or changes
+ * its queues; see vdpa-vhost.h.
+ *
+ * Returns 0 if successful.  Otherwise returns a positive errno value, stores
+ * NULL into '*relayp' and a description, that the caller must free, into
+ * '*errorp'. */
+int
+vdpa_relay_open(const char *name, const char *socket_path,
+                const struct vdpa_devargs *devargs, unsigned int max_queues,
+                int mtu, void (*changed_cb)(void *aux), void *aux,
+                struct vdpa_relay **relayp, char **errorp)
+{
+    struct vdpa_relay *relay = xzalloc_cacheline(sizeof *relay);
+    int error;
+
+    *relayp = NULL;
+    relay->spread_works = true;
+    error = vdpa_vf_open(devargs, name, max_queues, mtu, &relay->vf, errorp);
+    if (!error) {
+        const struct vdpa_vf *vf = relay->vf;
+        uint64_t unsupported
+            = vdpa_offload_unsupported_features(vf->limits.tx_offloads);
+
+        error = vdpa_vhost_open(socket_path, name, vf->n_queues, unsupported,
+                                vf->linear, changed_cb, aux, &relay->vhost,
+                                errorp);
+    }
+    if (error) {
+        vdpa_vf_close(relay->vf);
+        free_cacheline(relay);
+        return error;
+    }
+    *relayp = relay;
+    return 0;
+}
+
+/* Closes 'relay'.  No thread may be able to find it any more. */
+void
+vdpa_relay_close(struct vdpa_relay *relay)
+{
+    if (relay) {
+        vdpa_vhost_close(relay->vhost);
+        vdpa_vf_close(relay->vf);
+        free_cacheline(relay);
+    }
+}
+
+/* Does what 'relay' has to do outside the packet path: has the VF spread its
+ * packets over the queue pairs that the guest enabled.  Until that is done,
+ * and with a VF that cannot be told, packets for a queue pair that is not
+ * enabled go to one that is; see 'rx_map'. */
+void
+vdpa_relay_periodic(struct vdpa_relay *relay)
+{
+    const struct vdpa_vhost_conn *conn = vdpa_vhost_run(relay->vhost);
+
+    if (conn && relay->spread_works) {
+        int error = vdpa_vf_set_spread(relay->vf, conn->rx_enabled);
+
+        if (error) {
+            relay->spread_works = false;
+            VLOG_INFO("%s: device %s cannot be told over which queues to "
+                      "spread packets (%s), so some of the guest's queues may "
+                      "get more of them", relay->vf->owner,
+                      relay->vf->devargs.string, ovs_strerror(error));
+        }
+    }
+}
+
+static uint64_t
+read_counter(const atomic_uint64_t *counter)
+{
+    uint64_t value;
+
+    atomic_read_relaxed(CONST_CAST(atomic_uint64_t *, counter), &value);
+    return value;
+}
+
+/* Copies the counters of queue pair 'queue' of 'relay' into '*stats'. */
+void
+vdpa_relay_get_stats(const struct vdpa_relay *relay, unsigned int queue,
+                     struct vdpa_relay_stats *stats)
+{
+    const struct vdpa_relay_queue *q = &relay->queues[queue];
+
+    stats->vm_rx_packets = read_counter(&q->vm_rx.packets);
+    stats->vm_rx_bytes = read_counter(&q->vm_rx.bytes);
+    stats->vm_tx_packets = read_counter(&q->vm_tx.packets);
+    stats->vm_tx_bytes = read_counter(&q->vm_tx.bytes);
+    stats->vf_rx_packets = read_counter(&q->vf_rx.packets);
+    stats->vf_rx_bytes = read_counter(&q->vf_rx.bytes);
+    stats->vf_tx_packets = read_counter(&q->vf_tx.packets);
+    stats->vf_tx_bytes = read_counter(&q->vf_tx.bytes);
+    stats->vm_tx_drops = read_counter(&q->vm_tx_drops);
+    stats->vf_tx_drops = read_counter(&q->vf_tx_drops);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#ifndef VDPA_RELAY_H
+#define VDPA_RELAY_H 1
+
+/* Software vDPA
+ * =============
+ *
+ * A relay joins a VF to a guest's virtio device: what the guest sends on queue
+ * pair i goes out on the VF's transmit queue i, what the VF's receive queue i
+ * has goes to the guest's queue pair i.  It has no thread of its own.  Whoever
+ * polls the port's receive queue r calls vdpa_relay_run(), and that serves the
+ * queue pairs i with i % n_rxq == r: one burst in each direction, so that the
+ * time it takes is bounded whatever the guest does.
+ *
+ * A packet that does not fit where it should go is dropped and counted, and so
+ * is what the VF receives while there is no guest.
+ *
+ * Thread-safety
+ * -------------
+ *
+ * vdpa_relay_open(), vdpa_relay_close() and vdpa_relay_periodic() must be
+ * called from the main thread, holding no lock (see vdpa-vhost.h).
+ * vdpa_relay_run() may be called from several threads at once for different
+ * receive queues.  The statistics may be read from any thread.
+ *
+ * Sleeping threads
+ * ----------------
+ *
+ * OVS lets a PMD thread sleep that receives few packets.  It does not see what
+ * a relay moves, so vdpa_relay_limit_sleep() must be asked how long the
+ * calling thread may sleep. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "openvswitch/types.h"
+#include "ovs-atomic.h"
+#include "util.h"
+#include "vdpa-vf.h"
+
+struct vdpa_vhost;
+
+/* What was moved in one direction at one place. */
+struct vdpa_counter {
+    atomic_uint64_t packets;
+    atomic_uint64_t bytes;
+};
+
+/* Counters of one queue pair.  Only the thread that serves the pair writes
+ * them. */
+struct vdpa_relay_queue {
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        struct vdpa_counter vm_rx;      /* Received from the guest. */
+        struct vdpa_counter vf_tx;      /* Sent to the VF. */
+        atomic_uint64_t vf_tx_drops;    /* Requests that are wrong, or no
+                                         * room in the VF's queue. */
+    );
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        struct vdpa_counter vf_rx;      /* Received from the VF. */
+        struct vdpa_counter vm_tx;      /* Sent to the guest. */
+        atomic_uint64_t vm_tx_drops;    /* No guest, or none of its buffers. */
+    );
+};
+
+struct vdpa_relay {
+    struct vdpa_vf *vf;
+    struct vdpa_vhost *vhost;
+    bool spread_works;          /* The VF can be told where to spread to. */
+    struct vdpa_relay_queue queues[VDPA_MAX_QUEUES];
+};
+
+int vdpa_relay_open(const char *name, const char *socket_path,
+                    const struct vdpa_devargs *, unsigned int max_queues,
+                    int mtu, void (*changed_cb)(void *aux), void *aux,
+                    struct vdpa_relay **, char **errorp);
+void vdpa_relay_close(struct vdpa_relay *);
+void vdpa_relay_periodic(struct vdpa_relay *);
+
+bool vdpa_relay_run(struct vdpa_relay *, unsigned int rxq,
+                    unsigned int n_rxq);
+uint64_t vdpa_relay_limit_sleep(uint64_t nsec);
+
+/* A copy of a queue pair's counters. */
+struct vdpa_relay_stats {
+    uint64_t vm_rx_packets, vm_rx_bytes;
+    uint64_t vm_tx_packets, vm_tx_bytes;
+    uint64_t vf_rx_packets, vf_rx_bytes;
+    uint64_t vf_tx_packets, vf_tx_bytes;
+    uint64_t vm_tx_drops, vf_tx_drops;
+};
+
+void vdpa_relay_get_stats(const struct vdpa_relay *, unsigned int queue,
+                          struct vdpa_relay_stats *);
+
+#endif /* vdpa-relay.h */

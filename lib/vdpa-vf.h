@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#ifndef VDPA_VF_H
+#define VDPA_VF_H 1
+
+/* The relay's side towards the NIC
+ * ================================
+ *
+ * A 'struct vdpa_vf' is the Ethernet device of a guest's virtual function,
+ * opened, configured with one receive and one transmit queue per queue pair
+ * that the guest may use, and started.
+ *
+ * Memory
+ * ------
+ *
+ * Each VF has one pool of buffers, for both directions.  It is sized so that
+ * it cannot run dry: all descriptors of all queues in both directions, one
+ * burst of the largest packets a guest may hand over for segmentation, and
+ * what the caches of the threads that serve it may hold back.  Buffers are of
+ * 2 kB, and larger frames span several; only a device that cannot do that gets
+ * buffers that hold a whole frame.  With the default of 512 descriptors that
+ * is about 2.9 MB of buffers per queue pair.
+ *
+ * Thread-safety
+ * -------------
+ *
+ * The functions must be called from the main thread.  The members that the
+ * packet path reads are constant from vdpa_vf_open() to vdpa_vf_close(),
+ * except 'limits.max_frame', which changes only while no thread polls the
+ * port. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ovs-atomic.h"
+#include "vdpa-devargs.h"
+#include "vdpa-offload.h"
+
+struct rte_mempool;
+
+/* Queue pairs of a VF that can be used at most. */
+#define VDPA_MAX_QUEUES 16
+
+/* Descriptors per queue of a VF, if the device takes that many. */
+#define VDPA_VF_DESCRIPTORS 512
+
+struct vdpa_vf {
+    /* For the packet path. */
+    uint16_t port_id;
+    unsigned int n_queues;
+    struct rte_mempool *pool;
+    struct vdpa_offload_limits limits;
+
+    struct vdpa_devargs devargs;
+    char *owner;                /* Name of the port, for messages. */
+    bool probed;                /* Added to DPDK by us, so ours to remove. */
+    bool linear;                /* Packets are one segment each. */
+    atomic_bool removed;        /* The device has gone. */
+    int mtu;
+    int max_mtu;
+    int socket_id;
+    uint16_t n_rxd, n_txd;
+    uint16_t reta_size;         /* 0 if spreading cannot be controlled. */
+    uint64_t rx_offloads;
+    uint64_t rss_hf;
+};
+
+int vdpa_vf_open(const struct vdpa_devargs *, const char *owner,
+                 unsigned int max_queues, int mtu, struct vdpa_vf **,
+                 char **errorp);
+void vdpa_vf_close(struct vdpa_vf *);
+
+int vdpa_vf_set_mtu(struct vdpa_vf *, int mtu);
+int vdpa_vf_set_spread(struct vdpa_vf *, uint32_t queues);
+
+#endif /* vdpa-vf.h */

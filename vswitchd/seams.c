@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+/* Where the plugin attaches to Open vSwitch
+ * =========================================
+ *
+ * ovs-vswitchd is linked from its own, unmodified objects with GNU ld's
+ * --wrap=SYMBOL for each seam below: a call of SYMBOL from one of OVS's
+ * objects to another then reaches __wrap_SYMBOL() here, and __real_SYMBOL() is
+ * the original.  A call within the object that defines SYMBOL is not diverted.
+ *
+ * A seam that does not attach would be a plugin that is silently not there.
+ * So the build looks into the linker's cross references whether the calling
+ * object of each seam reaches the wrapper (see check-seams and automake.mk,
+ * that has the list of seams too), and when DPDK has been initialized, each
+ * seam that must have been passed by then was, or ovs-vswitchd stops and says
+ * which one was not.
+ *
+ * All seams are those of OVS 3.1.x. */
+
+#include <config.h>
+
+#include "dpdk.h"
+#include "netdev-dpdk.h"
+#include "netdev-dpdkvdpa.h"
+#include "netdev-offload-provider.h"
+#include "netdev-provider.h"
+#include "offload-provider.h"
+#include "util.h"
+#include "vdpa-relay.h"
+
+/* Which seams, of those that starting up passes, were passed. */
+struct start_seam {
+    const char *symbol;
+    bool passed;
+};
+
+enum {
+    SEAM_DPDK_INIT,
+    SEAM_REGISTER_PROVIDER,
+    SEAM_DPDK_REGISTER,
+    SEAM_REGISTER_FLOW_API,
+    N_START_SEAMS
+};
+
+static struct start_seam start_seams[N_START_SEAMS] = {
+    [SEAM_DPDK_INIT] = { .symbol = "dpdk_init" },
+    [SEAM_REGISTER_PROVIDER] = { .symbol = "netdev_register_provider" },
+    [SEAM_DPDK_REGISTER] = { .symbol = "netdev_dpdk_register" },
+    [SEAM_REGISTER_FLOW_API]
+        = { .symbol = "netdev_register_flow_api_provider" },
+};
+
+static const struct netdev_class *dpdk_class;
+
+static void
+check_start_seams(void)
+{
+    for (int i = 0; i < N_START_SEAMS; i++) {
+        if (!start_seams[i].passed) {
+            ovs_abort(0, "seam %s is not attached: this ovs-vswitchd was not "
+                      "linked as the dpdkvdpa plugin needs it",
+                      start_seams[i].symbol);
+        }
+    }
+}
+
+/* dpdk_init(), from vswitchd/bridge.c, with every change of the database.
+ *
+ * Once DPDK is initialized, all seams of starting up must have been passed. */
+void __real_dpdk_init(const struct smap *);
+void __wrap_dpdk_init(const struct smap *);
+
+void
+__wrap_dpdk_init(const struct smap *config)
+{
+    static bool checked = false;
+
+    start_seams[SEAM_DPDK_INIT].passed = true;
+    __real_dpdk_init(config);
+    if (!checked && dpdk_available()) {
+        check_start_seams();
+        checked = true;
+    }
+}
+
+/* netdev_register_provider(), from lib/netdev-dpdk.c, for each of OVS's DPDK
+ * classes.
+ *
+ * The "dpdk" class is static there.  This is where it can be seen, to derive
+ * the dpdkvdpa class from it. */
+int __real_netdev_register_provider(const struct netdev_class *);
+int __wrap_netdev_register_provider(const struct netdev_class *);
+
+int
+__wrap_netdev_register_provider(const struct netdev_class *class)
+{
+    start_seams[SEAM_REGISTER_PROVIDER].passed = true;
+    if (!strcmp(class->type, "dpdk")) {
+        dpdk_class = class;
+    }
+    return __real_netdev_register_provider(class);
+}
+
+/* netdev_dpdk_register(), from lib/dpdk.c, once, before there are any ports.
+ *
+ * The dpdkvdpa class is registered right after the one that it is derived
+ * from. */
+void __real_netdev_dpdk_register(const struct smap *);
+void __wrap_netdev_dpdk_register(const struct smap *);
+
+void
+__wrap_netdev_dpdk_register(const struct smap *config)
+{
+    start_seams[SEAM_DPDK_REGISTER].passed = true;
+    if (!start_seams[SEAM_DPDK_INIT].passed) {
+        check_start_seams();
+    }
+    __real_netdev_dpdk_register(config);
+    if (!dpdk_class) {
+        check_start_seams();
+        ovs_abort(0, "Open vSwitch has no netdev class \"dpdk\"");
+    }
+    netdev_dpdkvdpa_register(dpdk_class);
+}
+
+/* netdev_register_flow_api_provider(), from lib/dpdk.c for OVS's own provider
+ * for DPDK ports, and from lib/netdev.c for others, before there are any ports
+ * that are served.
+ *
+ * Our provider takes the place of OVS's own: with both, it would be a matter
+ * of hash order which one a port is offered to first. */
+int __real_netdev_register_flow_api_provider(const struct netdev_flow_api *);
+int __wrap_netdev_register_flow_api_provider(const struct netdev_flow_api *);
+
+int
+__wrap_netdev_register_flow_api_provider(const struct netdev_flow_api *api)
+{
+    if (strcmp(api->type, "dpdk_flow_api")) {
+        return __real_netdev_register_flow_api_provider(api);
+    }
+    start_seams[SEAM_REGISTER_FLOW_API].passed = true;
+    offload_provider_init();
+    return __real_netdev_register_flow_api_provider(&offload_provider_api);
+}
+
+/* xnanosleep_no_quiesce(), from lib/dpif-netdev.c, by PMD threads whose ports
+ * are idle, if other_config:pmd-maxsleep is set.
+ *
+ * What a relay moves is not among the packets that a PMD thread receives, so
+ * it would be put to sleep while guests wait. */
+void __real_xnanosleep_no_quiesce(uint64_t nsec);
+void __wrap_xnanosleep_no_quiesce(uint64_t nsec);
+
+void
+__wrap_xnanosleep_no_quiesce(uint64_t nsec)
+{
+    nsec = vdpa_relay_limit_sleep(nsec);
+    if (nsec) {
+        __real_xnanosleep_no_quiesce(nsec);
+    }
+}

@@ -225,7 +225,7 @@ struct nicsim_key {
     uint16_t ip_frag;                   /* IPv4: flags and fragment offset.
                                          * IPv6: fragment header's word. */
     uint16_t tcp_flags;                 /* Low 12 bits. */
-    uint32_t ip6_label;                  /* Flow label, low 20 bits. */
+    uint32_t ip6_label;                 /* Flow label, low 20 bits. */
     uint8_t  ip_src[16];                /* IPv4 in the first 4 bytes. */
     uint8_t  ip_dst[16];
     uint16_t l4_src, l4_dst;            /* Ports of TCP, UDP, SCTP. */

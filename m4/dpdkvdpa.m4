@@ -107,8 +107,6 @@ AC_DEFUN([DPDKVDPA_CHECK_OPENVSWITCH],
    done
    AC_MSG_RESULT([$OVS_VERSION])
 
-   # libtool gives the library this place among lib/.libs's objects only if it
-   # was made of position-dependent or -independent code: either will do.
    OVS_CPPFLAGS=
    for dpdkvdpa_dir in "$OVS_BUILDDIR" "$OVS_BUILDDIR/include" \
        "$OVS_SRCDIR/include" "$OVS_BUILDDIR/lib" "$OVS_SRCDIR/lib" \

@@ -7,6 +7,16 @@ TESTSUITE_AT = \
 	tests/dpdkvdpa-macros.at \
 	tests/build.at
 
+TESTSUITE_AT += tests/offload-translate.at
+
+# Prints what the offload provider makes of megaflows.
+check_PROGRAMS += tests/test-offload
+tests_test_offload_SOURCES = tests/test-offload.c
+tests_test_offload_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
+tests_test_offload_CFLAGS = $(DPDKVDPA_CFLAGS)
+tests_test_offload_LDADD = \
+	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
+
 TESTSUITE = $(srcdir)/tests/testsuite
 
 EXTRA_DIST += \

@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The ovs-dpdkvdpa authors
 
 EXTRA_DIST += \
+	utilities/dpdkvdpa-bench \
 	utilities/dpdkvdpa-lib.sh \
 	utilities/dpdkvdpa-sandbox \
 	utilities/dpdkvdpa-setup
@@ -16,13 +17,26 @@ utilities_dpdkvdpa_guest_SOURCES = \
 	utilities/dpdkvdpa-guest-virtq.h \
 	utilities/dpdkvdpa-guest.c
 
-bin_SCRIPTS += utilities/dpdkvdpa-sandbox
+# What dpdkvdpa-bench makes traffic with.
+pkglibexec_PROGRAMS += utilities/dpdkvdpa-bench-guest
+utilities_dpdkvdpa_bench_guest_SOURCES = \
+	utilities/dpdkvdpa-bench-cpu.c \
+	utilities/dpdkvdpa-bench-cpu.h \
+	utilities/dpdkvdpa-bench-guest.c \
+	utilities/dpdkvdpa-guest-vhost.c \
+	utilities/dpdkvdpa-guest-vhost.h \
+	utilities/dpdkvdpa-guest-virtq.c \
+	utilities/dpdkvdpa-guest-virtq.h
+
+bin_SCRIPTS += \
+	utilities/dpdkvdpa-bench \
+	utilities/dpdkvdpa-sandbox
 dist_man_MANS += \
 	utilities/dpdkvdpa-guest.8 \
 	utilities/dpdkvdpa-sandbox.8
 
-# Where dpdkvdpa-sandbox finds what it starts, in the build tree and when
-# installed.  The environment takes precedence.
+# Where dpdkvdpa-sandbox and dpdkvdpa-bench find what they start, in the build
+# tree and when installed.  The environment takes precedence.
 utilities/dpdkvdpa-paths.sh: Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && printf ': "$${%s:=%s}"\n' \
 	  DPDKVDPA_VSWITCHD '$(abs_top_builddir)/vswitchd/ovs-vswitchd' \
@@ -30,6 +44,8 @@ utilities/dpdkvdpa-paths.sh: Makefile
 	  DPDKVDPA_DRIVER \
 	    '$(abs_top_builddir)/nicsim/.libs/librte_net_nicsim.so' \
 	  DPDKVDPA_GUEST '$(abs_top_builddir)/utilities/dpdkvdpa-guest' \
+	  DPDKVDPA_BENCH_GUEST \
+	    '$(abs_top_builddir)/utilities/dpdkvdpa-bench-guest' \
 	  DPDKVDPA_SCHEMA '$(OVS_SRCDIR)/vswitchd/vswitch.ovsschema' \
 	  DPDKVDPA_PATH '$(abs_top_builddir)/nicsim:$(abs_top_builddir)/utilities:$(abs_top_srcdir)/utilities:$(OVS_BUILDDIR)/utilities:$(OVS_BUILDDIR)/ovsdb' \
 	  > $@.tmp && mv $@.tmp $@
@@ -40,6 +56,7 @@ utilities/installed/dpdkvdpa-paths.sh: Makefile
 	  DPDKVDPA_NICSIMD '$(sbindir)/nicsimd' \
 	  DPDKVDPA_DRIVER '$(pkglibdir)/librte_net_nicsim.so' \
 	  DPDKVDPA_GUEST '$(bindir)/dpdkvdpa-guest' \
+	  DPDKVDPA_BENCH_GUEST '$(pkglibexecdir)/dpdkvdpa-bench-guest' \
 	  DPDKVDPA_SCHEMA '/usr/share/openvswitch/vswitch.ovsschema' \
 	  DPDKVDPA_PATH '$(bindir):$(sbindir)' \
 	  > $@.tmp && mv $@.tmp $@

@@ -1,2 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) 2026 The ovs-dpdkvdpa authors
+
+NICSIM_CPPFLAGS = -I $(top_srcdir) -D_GNU_SOURCE -DVERSION=\"$(VERSION)\"
+
+# The device.
+sbin_PROGRAMS += nicsim/nicsimd
+nicsim_nicsimd_SOURCES = \
+	nicsim/hw.h \
+	nicsim/rule-format.c \
+	nicsim/rule-format.h \
+	nicsim/device/checksum.c \
+	nicsim/device/checksum.h \
+	nicsim/device/ctl.c \
+	nicsim/device/ctl.h \
+	nicsim/device/dma.c \
+	nicsim/device/dma.h \
+	nicsim/device/edit.c \
+	nicsim/device/edit.h \
+	nicsim/device/function.c \
+	nicsim/device/function.h \
+	nicsim/device/host.c \
+	nicsim/device/host.h \
+	nicsim/device/log.c \
+	nicsim/device/log.h \
+	nicsim/device/main.c \
+	nicsim/device/nic.h \
+	nicsim/device/options.c \
+	nicsim/device/options.h \
+	nicsim/device/packet.h \
+	nicsim/device/parser.c \
+	nicsim/device/parser.h \
+	nicsim/device/pipeline.c \
+	nicsim/device/pipeline.h \
+	nicsim/device/rss.c \
+	nicsim/device/rss.h \
+	nicsim/device/rule-check.c \
+	nicsim/device/rule-check.h \
+	nicsim/device/rule-table.c \
+	nicsim/device/rule-table.h \
+	nicsim/device/rx.c \
+	nicsim/device/rx.h \
+	nicsim/device/segment.c \
+	nicsim/device/segment.h \
+	nicsim/device/tx.c \
+	nicsim/device/tx.h \
+	nicsim/device/util.h \
+	nicsim/device/wire.c \
+	nicsim/device/wire.h
+nicsim_nicsimd_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS)
+nicsim_nicsimd_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
+nicsim_nicsimd_LDADD = $(DPDK_LIBS)
+
+# The driver, for "-d".  DPDK wants the names of its own drivers.
+pkglib_LTLIBRARIES += nicsim/librte_net_nicsim.la
+nicsim_librte_net_nicsim_la_SOURCES = \
+	nicsim/hw.h \
+	nicsim/driver/nicsim-ethdev.c \
+	nicsim/driver/nicsim-ethdev.h \
+	nicsim/driver/nicsim-flow-action.c \
+	nicsim/driver/nicsim-flow-pattern.c \
+	nicsim/driver/nicsim-flow.c \
+	nicsim/driver/nicsim-flow.h \
+	nicsim/driver/nicsim-host.c \
+	nicsim/driver/nicsim-host.h \
+	nicsim/driver/nicsim-log.h \
+	nicsim/driver/nicsim-mem.c \
+	nicsim/driver/nicsim-mem.h \
+	nicsim/driver/nicsim-port.c \
+	nicsim/driver/nicsim-port.h \
+	nicsim/driver/nicsim-probe.c \
+	nicsim/driver/nicsim-queue.c \
+	nicsim/driver/nicsim-rxtx.c \
+	nicsim/driver/nicsim-rxtx.h \
+	nicsim/driver/nicsim-stats.c \
+	nicsim/driver/nicsim-stats.h
+nicsim_librte_net_nicsim_la_CPPFLAGS = $(AM_CPPFLAGS) \
+	-I $(top_srcdir)/nicsim -D_GNU_SOURCE
+nicsim_librte_net_nicsim_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
+	$(DPDK_DRIVER_CFLAGS)
+nicsim_librte_net_nicsim_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
+nicsim_librte_net_nicsim_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)

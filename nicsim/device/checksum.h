@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ *
+ * Checksums: to fill, to check, and to mend after a rewrite. */
+
+#ifndef NICSIM_CHECKSUM_H
+#define NICSIM_CHECKSUM_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct packet;
+
+bool checksum_fill(struct packet *);
+void checksum_verify(struct packet *);
+void checksum_update(uint8_t *field, const void *old, const void *new,
+                     unsigned int n);
+uint8_t *checksum_l4_field(struct packet *);
+
+#endif /* nicsim/device/checksum.h */

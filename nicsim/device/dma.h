@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ *
+ * DMA: a host's memory as the device sees it.
+ * ===========================================
+ *
+ * Concepts:
+ *
+ * - A window is a range of host addresses.  For each, the device reserves as
+ *   much of its own address space, where nothing can be read or written.
+ *
+ * - To map is to put pages of a file of the host's there, at the same offset.
+ *   A bitmap tells which pages of a window are populated.
+ *
+ * - dma_at() turns a host address into a pointer, or NULL if any byte is not
+ *   populated: a DMA fault.  Packets come from few windows, so the last one
+ *   used is looked at first.
+ *
+ * Mapped pages stay valid when the host dies, since the mapping keeps the file
+ * alive.  They do not when the host makes the file shorter after it was
+ * mapped: that raises SIGBUS, upon which dma_sigbus() puts zeroed memory of
+ * the device's in the place and marks the host, which is then disconnected.
+ * (A file's length is checked when it is mapped, but a seal against shrinking
+ * can't be insisted on: files in hugetlbfs and DPDK's memfds have none.) */
+
+#ifndef NICSIM_DMA_H
+#define NICSIM_DMA_H 1
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nicsim/hw.h"
+
+struct dma_window {
+    uint64_t base, len;                 /* Of the host; 'len' 0: unused. */
+    unsigned int page_shift;
+    uint8_t *mirror;                    /* Where 'base' is here. */
+    uint64_t *populated;                /* Bitmap of pages. */
+};
+
+struct dma {
+    struct dma_window *last;            /* Never NULL. */
+    struct dma_window windows[NICSIM_MAX_WINDOWS];
+    volatile sig_atomic_t *broken;      /* Set to 1 by dma_sigbus(). */
+    struct dma *next, *prev;            /* In the list of all. */
+};
+
+void dma_init(struct dma *, volatile sig_atomic_t *broken);
+void dma_uninit(struct dma *);
+int dma_window(struct dma *, const struct nicsim_mem_window *, char *why);
+int dma_map(struct dma *, const struct nicsim_mem_map *, const int *fds,
+            char *why);
+int dma_unmap(struct dma *, const struct nicsim_mem_map *, char *why);
+void *dma_at_slow(struct dma *, uint64_t addr, uint64_t len);
+void dma_catch_sigbus(void);
+
+static inline bool
+dma_is_populated(const struct dma_window *w, uint64_t page)
+{
+    return w->populated[page / 64] >> (page % 64) & 1;
+}
+
+/* Returns where the 'len' bytes at the host's address 'addr' are, or NULL.
+ * 'len' is not 0. */
+static inline void *
+dma_at(struct dma *dma, uint64_t addr, uint64_t len)
+{
+    const struct dma_window *w = dma->last;
+    uint64_t ofs = addr - w->base;
+
+    if (ofs < w->len && len <= w->len - ofs) {
+        uint64_t first = ofs >> w->page_shift;
+        uint64_t last = (ofs + len - 1) >> w->page_shift;
+
+        if (dma_is_populated(w, first)
+            && (first == last
+                || (first + 1 == last && dma_is_populated(w, last)))) {
+            return w->mirror + ofs;
+        }
+    }
+    return dma_at_slow(dma, addr, len);
+}
+
+#endif /* nicsim/device/dma.h */

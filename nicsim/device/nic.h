@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ *
+ * The NIC and its parts: what the files of nicsimd share.
+ * =======================================================
+ *
+ * nicsimd is one process with one thread of its own.  It moves packets in
+ * bursts and, between bursts, serves the hosts' messages: so nothing here has
+ * a lock, a rule is never half there, and a message costs the packets the
+ * time that it takes (about a microsecond for a rule).
+ *
+ * A host may be wrong, hostile or dead.  Whatever is read from its memory, its
+ * BARs or its messages is copied first, checked, and used from the copy. */
+
+#ifndef NICSIM_NIC_H
+#define NICSIM_NIC_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nicsim/hw.h"
+
+struct function;
+struct host;
+struct packet;
+struct rule_table;
+struct wire;
+
+#define BURST 32                /* Packets. */
+#define MAX_FUNCTIONS (1 + 2 * NICSIM_MAX_VFS)
+
+/* The greatest frame for an MTU: Ethernet header and two tags. */
+#define FRAME_OVERHEAD (14 + 2 * 4)
+
+/* One descriptor ring.  'regs' and 'desc' are in memory that the host can
+ * write at any time. */
+struct ring {
+    struct nicsim_ring_regs *regs;      /* In the function's BAR. */
+    void *desc;                 /* NULL while the ring can not be used. */
+    uint32_t mask;              /* Number of descriptors - 1. */
+    uint32_t head;              /* Our own truth about regs->head ... */
+    uint32_t tail;              /* ... and the last regs->tail we saw. */
+    bool dirty;                 /* RX: 'head' has to be published. */
+    bool skipping;              /* TX: within a frame that makes no sense. */
+    uint16_t queue;
+    struct function *fn;
+
+    /* As the host set it up. */
+    uint64_t addr;
+    uint32_t n_desc;            /* 0: no such ring. */
+};
+
+/* A Toeplitz hash, by tables of what each half byte of the input adds. */
+#define RSS_INPUT 36            /* Two IPv6 addresses and two ports. */
+struct rss {
+    uint32_t types;             /* NICSIM_RSS_*. */
+    uint8_t key[NICSIM_RSS_KEY];
+    uint8_t reta[NICSIM_RETA_SIZE];
+    uint32_t table[RSS_INPUT * 2][16];
+};
+
+/* PF, representor or VF. */
+struct function {
+    struct nic *nic;
+    uint32_t id;                        /* NICSIM_FN(). */
+    uint32_t vport;                     /* That it faces or is. */
+    uint8_t permanent_mac[6];
+
+    /* While a host has it. */
+    struct host *host;
+    struct nicsim_bar *bar;
+    int doorbell;                       /* eventfd, or -1. */
+    bool started;
+    bool promisc;
+    uint8_t mac[6];
+    uint32_t mtu;
+    struct rss rss;
+    struct ring tx[NICSIM_MAX_QUEUES];
+    struct ring rx[NICSIM_MAX_QUEUES];
+    struct nicsim_fn_stats stats;
+    struct function *next;              /* Of the same host. */
+};
+
+/* What the operator asked for. */
+struct options {
+    char *socket;
+    char *wire;                         /* vdev string, or NULL. */
+    char *pidfile;
+    char *log_file;
+    uint32_t n_vfs;
+    uint32_t n_queues;
+    uint32_t wire_mtu;
+    uint32_t table_size;
+    uint32_t rule_latency;              /* us. */
+    uint32_t idle_spin;                 /* us. */
+    uint32_t mem;                       /* MiB. */
+    uint32_t refuse_items;              /* NICSIM_ITEM_*. */
+    uint64_t refuse_actions;            /* Bits of rule_format's indexes. */
+    int core;                           /* Or -1. */
+    bool detach;
+};
+
+struct nic {
+    struct options opts;
+    char name[NICSIM_NAME_LEN];
+    uint16_t switch_domain;
+    uint32_t n_vports;                  /* 1 + number of VFs. */
+    struct function pf;
+    struct function reps[NICSIM_MAX_VFS];
+    struct function vfs[NICSIM_MAX_VFS];
+    struct nicsim_vport_stats vports[1 + NICSIM_MAX_VFS];
+    struct rule_table *rules;
+    struct wire *wire;                  /* NULL: no cable. */
+    struct host *hosts;                 /* All connections. */
+    int listen_fd;
+    int epoll_fd;
+
+    /* The rings that the loop polls. */
+    struct ring *tx_rings[MAX_FUNCTIONS * NICSIM_MAX_QUEUES];
+    uint32_t n_tx_rings;
+    /* RX rings whose head is to be published at the end of the burst. */
+    struct ring *dirty[MAX_FUNCTIONS * NICSIM_MAX_QUEUES];
+    uint32_t n_dirty;
+
+    /* Where packets in flight are: as they were fetched, and cut ones. */
+    struct packet *frames;              /* BURST. */
+    struct packet *segments;            /* BURST. */
+
+    uint64_t rule_ops;
+    uint64_t rules_refused;
+    uint64_t dma_faults;
+    bool link_up;                       /* The wire's ... */
+    uint32_t link_speed;                /* ... and Mbit/s. */
+};
+
+static inline void
+count(struct nicsim_counter *counter, uint32_t len)
+{
+    counter->packets++;
+    counter->bytes += len;
+}
+
+/* The VF whose vport is 'vport', which is not the uplink. */
+static inline struct function *
+vport_vf(struct nic *nic, uint32_t vport)
+{
+    return &nic->vfs[vport - 1];
+}
+
+/* The function that software sees a vport through: PF or representor. */
+static inline struct function *
+vport_software(struct nic *nic, uint32_t vport)
+{
+    return vport == NICSIM_VPORT_UPLINK ? &nic->pf : &nic->reps[vport - 1];
+}
+
+#endif /* nicsim/device/nic.h */

@@ -291,10 +291,12 @@ vdpa_vhost_open(const char *path, const char *name, unsigned int max_pairs,
                       | RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS
                       | (linear ? RTE_VHOST_USER_LINEARBUF_SUPPORT : 0));
     struct vdpa_vhost *vhost;
-    uint64_t features;
 
+    /* librte_vhost registers a path twice without complaint.  Of what finds a
+     * path, only this function does not log an error if it is not there; a
+     * socket of OVS's own ports, that it might find, has no vDPA device. */
     *vhostp = NULL;
-    if (!rte_vhost_driver_get_features(path, &features)) {
+    if (!rte_vhost_driver_detach_vdpa_device(path)) {
         *errorp = xasprintf("options:vdpa-socket-path=%s is already used by "
                             "another port: choose another socket", path);
         return EADDRINUSE;

@@ -5,7 +5,9 @@
 TESTSUITE_AT = \
 	tests/testsuite.at \
 	tests/dpdkvdpa-macros.at \
-	tests/build.at
+	tests/build.at \
+	tests/guest.at \
+	tests/sandbox.at
 
 TESTSUITE_AT += tests/offload-translate.at
 
@@ -23,6 +25,7 @@ EXTRA_DIST += \
 	$(TESTSUITE_AT) \
 	$(TESTSUITE) \
 	tests/atlocal.in \
+	tests/compare-ovs-suite \
 	tests/package.m4 \
 	tests/run-suite
 

@@ -51,6 +51,17 @@ nicsim_nicsimd_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS)
 nicsim_nicsimd_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
 nicsim_nicsimd_LDADD = $(DPDK_LIBS)
 
+# Its tool.
+sbin_PROGRAMS += nicsim/nicsimctl
+nicsim_nicsimctl_SOURCES = \
+	nicsim/hw.h \
+	nicsim/nicsimctl.c \
+	nicsim/rule-format.c \
+	nicsim/rule-format.h
+nicsim_nicsimctl_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS)
+nicsim_nicsimctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+nicsim_nicsimctl_LDADD = $(JANSSON_LIBS)
+
 # The driver, for "-d".  DPDK wants the names of its own drivers.
 pkglib_LTLIBRARIES += nicsim/librte_net_nicsim.la
 nicsim_librte_net_nicsim_la_SOURCES = \

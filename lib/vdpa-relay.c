@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_vhost.h>
@@ -20,13 +21,9 @@
 VLOG_DEFINE_THIS_MODULE(vdpa_relay);
 
 COVERAGE_DEFINE(vdpa_guest_tx_refused);
-COVERAGE_DEFINE(vdpa_vf_tx_full);
 COVERAGE_DEFINE(vdpa_guest_rx_refused);
-COVERAGE_DEFINE(vdpa_guest_rx_full);
+COVERAGE_DEFINE(vdpa_no_room_drop);
 COVERAGE_DEFINE(vdpa_no_guest_drop);
-
-/* Packets that are moved at a time. */
-#define BURST_SIZE 32
 
 /* By how much longer a thread may sleep, in nanoseconds, each time in a row
  * that its relays had nothing to do.  The same as in OVS. */
@@ -54,17 +51,80 @@ count_packets(struct vdpa_counter *counter, unsigned int packets,
     count(&counter->bytes, bytes);
 }
 
-/* Frees the 'n' packets in 'pkts' and returns their bytes. */
 static uint64_t
-drop(struct rte_mbuf **pkts, unsigned int n)
+sum_bytes(struct rte_mbuf *const *pkts, unsigned int n)
 {
     uint64_t bytes = 0;
 
     for (unsigned int i = 0; i < n; i++) {
         bytes += pkts[i]->pkt_len;
     }
-    rte_pktmbuf_free_bulk(pkts, n);
     return bytes;
+}
+
+static inline bool
+burst_is_empty(const struct vdpa_burst *burst)
+{
+    return !burst->n;
+}
+
+/* Makes the 'n' packets that were put into 'burst->pkts' wait to be sent. */
+static inline void
+burst_fill(struct vdpa_burst *burst, unsigned int n, uint64_t bytes)
+{
+    burst->first = 0;
+    burst->n = n;
+    burst->bytes = bytes;
+    burst->since = 0;
+}
+
+/* Drops what is in 'burst' and returns the number of packets. */
+static unsigned int
+burst_drop(struct vdpa_burst *burst)
+{
+    unsigned int n = burst->n - burst->first;
+
+    rte_pktmbuf_free_bulk(burst->pkts + burst->first, n);
+    burst->n = burst->first = 0;
+    return n;
+}
+
+/* Takes the first 'n' packets out of 'burst', that were sent, and counts them
+ * in 'counter'.  Packets that are left and have been waiting too long are
+ * dropped and counted in 'drops'.  Returns true if anything changed. */
+static inline bool
+burst_advance(struct vdpa_burst *burst, unsigned int n,
+              struct vdpa_counter *counter, atomic_uint64_t *drops)
+{
+    uint64_t bytes_left, now;
+
+    if (OVS_LIKELY(burst->first + n == burst->n)) {
+        count_packets(counter, n, burst->bytes);
+        burst->n = burst->first = 0;
+        return true;
+    }
+
+    now = rte_get_tsc_cycles();
+    if (n) {
+        burst->first += n;
+        bytes_left = sum_bytes(burst->pkts + burst->first,
+                               burst->n - burst->first);
+        count_packets(counter, n, burst->bytes - bytes_left);
+        burst->bytes = bytes_left;
+        burst->since = now;
+        return true;
+    }
+
+    if (!burst->since) {
+        burst->since = now;
+    } else if (now - burst->since > rte_get_tsc_hz() / 1000
+                                    * VDPA_RELAY_PATIENCE) {
+        n = burst_drop(burst);
+        count(drops, n);
+        COVERAGE_ADD(vdpa_no_room_drop, n);
+        return true;
+    }
+    return false;
 }
 
 /* Has the VF's driver prepare the 'n' packets in 'pkts' for offloads.  Drops
@@ -87,27 +147,25 @@ vf_prepare(const struct vdpa_vf *vf, uint16_t queue, struct rte_mbuf **pkts,
     return n;
 }
 
-/* Moves a burst of packets from queue pair 'pair' of the guest to the VF.
- * Returns the number of packets that the guest had. */
+/* Takes a burst of packets that the guest of 'conn' sends on queue pair 'pair'
+ * into 'q->to_vf'.  Returns the number of packets that there were. */
 static unsigned int
-guest_to_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
-            unsigned int pair)
+receive_from_guest(struct vdpa_relay *relay,
+                   const struct vdpa_vhost_conn *conn, unsigned int pair)
 {
     struct vdpa_relay_queue *q = &relay->queues[pair];
+    struct rte_mbuf **pkts = q->to_vf.pkts;
     struct vdpa_vf *vf = relay->vf;
-    struct rte_mbuf *pkts[BURST_SIZE];
-    unsigned int n, n_ok, n_sent;
-    uint64_t bytes, sent_bytes;
+    unsigned int n, n_ok = 0;
     bool requests = false;
+    uint64_t bytes = 0;
 
     n = rte_vhost_dequeue_burst(conn->vid, pair * 2 + 1, vf->pool, pkts,
-                                BURST_SIZE);
+                                VDPA_RELAY_BURST);
     if (!n) {
         return 0;
     }
 
-    bytes = sent_bytes = 0;
-    n_ok = 0;
     for (unsigned int i = 0; i < n; i++) {
         struct rte_mbuf *pkt = pkts[i];
 
@@ -125,52 +183,55 @@ guest_to_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
     }
     if (OVS_UNLIKELY(n_ok < n)) {
         COVERAGE_ADD(vdpa_guest_tx_refused, n - n_ok);
-        sent_bytes = 0;
-        for (unsigned int i = 0; i < n_ok; i++) {
-            sent_bytes += pkts[i]->pkt_len;
-        }
-    } else {
-        sent_bytes = bytes;
+        count(&q->vf_tx_drops, n - n_ok);
+        bytes = sum_bytes(pkts, n_ok);
     }
-
-    n_sent = rte_eth_tx_burst(vf->port_id, pair, pkts, n_ok);
-    if (OVS_UNLIKELY(n_sent < n_ok)) {
-        COVERAGE_ADD(vdpa_vf_tx_full, n_ok - n_sent);
-        sent_bytes -= drop(pkts + n_sent, n_ok - n_sent);
-    }
-    count_packets(&q->vf_tx, n_sent, sent_bytes);
-    if (OVS_UNLIKELY(n_sent < n)) {
-        count(&q->vf_tx_drops, n - n_sent);
-    }
+    burst_fill(&q->to_vf, n_ok, bytes);
     return n;
 }
 
-/* Moves a burst of packets from receive queue 'queue' of the VF to the guest
- * of 'conn', which is NULL if there is none.  Returns the number of packets
- * that the VF had. */
+/* Moves a burst of packets from queue pair 'pair' of the guest of 'conn', or
+ * of none if that is NULL, to the VF.  Returns true if anything moved. */
+static bool
+guest_to_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
+            unsigned int pair)
+{
+    struct vdpa_relay_queue *q = &relay->queues[pair];
+    struct vdpa_burst *burst = &q->to_vf;
+    unsigned int n;
+
+    if (OVS_LIKELY(burst_is_empty(burst))) {
+        if (!conn || !(conn->tx_enabled & (UINT32_C(1) << pair))
+            || !receive_from_guest(relay, conn, pair)) {
+            return false;
+        }
+        if (burst_is_empty(burst)) {
+            return true;
+        }
+    }
+
+    n = rte_eth_tx_burst(relay->vf->port_id, pair,
+                         burst->pkts + burst->first, burst->n - burst->first);
+    return burst_advance(burst, n, &q->vf_tx, &q->vf_tx_drops);
+}
+
+/* Takes a burst of packets that receive queue 'queue' of the VF has into
+ * 'q->to_guest', for the guest of 'conn'.  Returns the number of packets that
+ * there were. */
 static unsigned int
-vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
-            unsigned int queue)
+receive_from_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
+                unsigned int queue)
 {
     struct vdpa_relay_queue *q = &relay->queues[queue];
-    struct rte_mbuf *pkts[BURST_SIZE];
-    unsigned int n, n_ok, n_sent;
-    uint64_t bytes;
+    struct rte_mbuf **pkts = q->to_guest.pkts;
+    unsigned int n, n_ok = 0;
+    uint64_t bytes = 0;
 
-    n = rte_eth_rx_burst(relay->vf->port_id, queue, pkts, BURST_SIZE);
+    n = rte_eth_rx_burst(relay->vf->port_id, queue, pkts, VDPA_RELAY_BURST);
     if (!n) {
         return 0;
     }
 
-    if (OVS_UNLIKELY(!conn || conn->rx_map[queue] == VDPA_NO_QUEUE)) {
-        COVERAGE_ADD(vdpa_no_guest_drop, n);
-        count_packets(&q->vf_rx, n, drop(pkts, n));
-        count(&q->vm_tx_drops, n);
-        return n;
-    }
-
-    bytes = 0;
-    n_ok = 0;
     for (unsigned int i = 0; i < n; i++) {
         struct rte_mbuf *pkt = pkts[i];
 
@@ -184,47 +245,85 @@ vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
     count_packets(&q->vf_rx, n, bytes);
     if (OVS_UNLIKELY(n_ok < n)) {
         COVERAGE_ADD(vdpa_guest_rx_refused, n - n_ok);
+        count(&q->vm_tx_drops, n - n_ok);
+        bytes = sum_bytes(pkts, n_ok);
     }
-
-    n_sent = rte_vhost_enqueue_burst(conn->vid, conn->rx_map[queue] * 2, pkts,
-                                     n_ok);
-    if (OVS_UNLIKELY(n_sent < n)) {
-        if (n_sent < n_ok) {
-            COVERAGE_ADD(vdpa_guest_rx_full, n_ok - n_sent);
-        }
-        count(&q->vm_tx_drops, n - n_sent);
-
-        /* Some of the burst is no longer there to have its bytes counted. */
-        bytes = 0;
-        for (unsigned int i = 0; i < n_sent; i++) {
-            bytes += pkts[i]->pkt_len;
-        }
-    }
-    count_packets(&q->vm_tx, n_sent, bytes);
-    rte_pktmbuf_free_bulk(pkts, n_ok);
+    burst_fill(&q->to_guest, n_ok, bytes);
+    q->to_guest.serial = conn->serial;
     return n;
 }
 
+/* Drops what receive queue 'queue' of the VF has, since there is no guest that
+ * could take it, and what the last guest did not take.  Returns true if there
+ * was anything. */
+static bool
+drop_from_vf(struct vdpa_relay *relay, unsigned int queue)
+{
+    struct vdpa_relay_queue *q = &relay->queues[queue];
+    struct rte_mbuf *pkts[VDPA_RELAY_BURST];
+    unsigned int n, n_old;
+
+    n_old = burst_drop(&q->to_guest);
+    n = rte_eth_rx_burst(relay->vf->port_id, queue, pkts, VDPA_RELAY_BURST);
+    if (!n && !n_old) {
+        return false;
+    }
+    count_packets(&q->vf_rx, n, sum_bytes(pkts, n));
+    rte_pktmbuf_free_bulk(pkts, n);
+    count(&q->vm_tx_drops, n + n_old);
+    COVERAGE_ADD(vdpa_no_guest_drop, n + n_old);
+    return true;
+}
+
+/* Moves a burst of packets from receive queue 'queue' of the VF to the guest
+ * of 'conn', which is NULL if there is none.  Returns true if anything
+ * moved. */
+static bool
+vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
+            unsigned int queue)
+{
+    struct vdpa_relay_queue *q = &relay->queues[queue];
+    struct vdpa_burst *burst = &q->to_guest;
+    unsigned int n;
+
+    if (OVS_UNLIKELY(!conn || conn->rx_map[queue] == VDPA_NO_QUEUE
+                     || (!burst_is_empty(burst)
+                         && burst->serial != conn->serial))) {
+        return drop_from_vf(relay, queue);
+    }
+    if (OVS_LIKELY(burst_is_empty(burst))) {
+        if (!receive_from_vf(relay, conn, queue)) {
+            return false;
+        }
+        if (burst_is_empty(burst)) {
+            return true;
+        }
+    }
+
+    n = rte_vhost_enqueue_burst(conn->vid, conn->rx_map[queue] * 2,
+                                burst->pkts + burst->first,
+                                burst->n - burst->first);
+    rte_pktmbuf_free_bulk(burst->pkts + burst->first, n);
+    return burst_advance(burst, n, &q->vm_tx, &q->vm_tx_drops);
+}
+
 /* Moves a burst of packets, in each direction, of each queue pair of 'relay'
- * that receive queue 'rxq' of 'n_rxq' stands for.  Returns true if there were
- * any packets. */
+ * that receive queue 'rxq' of 'n_rxq' stands for.  Returns true if anything
+ * moved. */
 bool
 vdpa_relay_run(struct vdpa_relay *relay, unsigned int rxq, unsigned int n_rxq)
 {
     const struct vdpa_vhost_conn *conn = vdpa_vhost_get_conn(relay->vhost);
-    unsigned int n = 0;
+    bool moved = false;
 
     for (unsigned int i = rxq; i < relay->vf->n_queues; i += n_rxq) {
-        if (conn && conn->tx_enabled & (UINT32_C(1) << i)) {
-            n += guest_to_vf(relay, conn, i);
-        }
-        n += vf_to_guest(relay, conn, i);
+        moved |= guest_to_vf(relay, conn, i);
+        moved |= vf_to_guest(relay, conn, i);
     }
-    if (n) {
+    if (moved) {
         busy = true;
-        return true;
     }
-    return false;
+    return moved;
 }
 
 /* Returns for how long the calling thread, that wants to sleep for 'nsec'
@@ -287,6 +386,10 @@ vdpa_relay_close(struct vdpa_relay *relay)
 {
     if (relay) {
         vdpa_vhost_close(relay->vhost);
+        for (unsigned int i = 0; i < VDPA_MAX_QUEUES; i++) {
+            burst_drop(&relay->queues[i].to_vf);
+            burst_drop(&relay->queues[i].to_guest);
+        }
         vdpa_vf_close(relay->vf);
         free_cacheline(relay);
     }

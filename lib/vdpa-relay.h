@@ -15,8 +15,12 @@
  * queue pairs i with i % n_rxq == r: one burst in each direction, so that the
  * time it takes is bounded whatever the guest does.
  *
- * A packet that does not fit where it should go is dropped and counted, and so
- * is what the VF receives while there is no guest.
+ * Packets that do not fit where they should go wait for the next poll, and
+ * meanwhile the relay takes no others from where they came from: so a guest
+ * that sends too fast is slowed down, and a burst that is too much for a guest
+ * has the VF's own queue to wait in.  A packet that still does not fit after
+ * VDPA_RELAY_PATIENCE is dropped and counted, and so is what the VF receives
+ * while there is no guest.
  *
  * Thread-safety
  * -------------
@@ -41,7 +45,23 @@
 #include "util.h"
 #include "vdpa-vf.h"
 
+struct rte_mbuf;
 struct vdpa_vhost;
+
+/* Packets that are moved at a time. */
+#define VDPA_RELAY_BURST 32
+
+/* For how long packets wait for room, in milliseconds. */
+#define VDPA_RELAY_PATIENCE 20
+
+/* Packets on their way, from 'first' to 'n' - 1. */
+struct vdpa_burst {
+    struct rte_mbuf *pkts[VDPA_RELAY_BURST];
+    unsigned int first, n;
+    uint64_t bytes;
+    uint64_t since;             /* Waiting since then, in TSC cycles, or 0. */
+    unsigned int serial;        /* Of the guest that they are for. */
+};
 
 /* What was moved in one direction at one place. */
 struct vdpa_counter {
@@ -49,19 +69,20 @@ struct vdpa_counter {
     atomic_uint64_t bytes;
 };
 
-/* Counters of one queue pair.  Only the thread that serves the pair writes
- * them. */
+/* One queue pair.  Only the thread that serves the pair writes to it. */
 struct vdpa_relay_queue {
     PADDED_MEMBERS(CACHE_LINE_SIZE,
         struct vdpa_counter vm_rx;      /* Received from the guest. */
         struct vdpa_counter vf_tx;      /* Sent to the VF. */
         atomic_uint64_t vf_tx_drops;    /* Requests that are wrong, or no
                                          * room in the VF's queue. */
+        struct vdpa_burst to_vf;
     );
     PADDED_MEMBERS(CACHE_LINE_SIZE,
         struct vdpa_counter vf_rx;      /* Received from the VF. */
         struct vdpa_counter vm_tx;      /* Sent to the guest. */
         atomic_uint64_t vm_tx_drops;    /* No guest, or none of its buffers. */
+        struct vdpa_burst to_guest;
     );
 };
 

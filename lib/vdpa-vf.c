@@ -21,10 +21,11 @@ VLOG_DEFINE_THIS_MODULE(vdpa_vf);
  * tags. */
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
-/* Packets that the relay holds at once, and segments of 2 kB that each of them
- * has at most. */
+/* Packets that the relay holds per queue pair, segments of 2 kB that each of
+ * them has at most, and queue pairs that hold as much at the same time. */
 #define BURST_SIZE 32
 #define MAX_TSO_SEGS 34
+#define MAX_TSO_QUEUES 4
 
 /* Buffers that a thread may keep in its cache. */
 #define POOL_CACHE 256
@@ -183,8 +184,11 @@ vf_create_pool(const struct vdpa_vf *vf, int mtu)
      * a change of its MTU exist together. */
     static unsigned int serial;
     char name[RTE_MEMPOOL_NAMESIZE];
+    unsigned int n_waiting = (vf->linear ? vf->n_queues * BURST_SIZE
+                              : (MIN(vf->n_queues, MAX_TSO_QUEUES)
+                                 * BURST_SIZE * MAX_TSO_SEGS));
     unsigned int n = (vf->n_queues * (vf->n_rxd + vf->n_txd + POOL_CACHE)
-                      + BURST_SIZE * (vf->linear ? 1 : MAX_TSO_SEGS));
+                      + n_waiting);
     unsigned int room = RTE_MBUF_DEFAULT_DATAROOM;
 
     vf_release_pool(NULL);
@@ -299,8 +303,10 @@ vdpa_vf_open(const struct vdpa_devargs *devargs, const char *owner,
         goto error;
     }
 
-    /* A device that was there before may be running. */
-    rte_eth_dev_stop(vf->port_id);
+    if (!vf->probed) {
+        /* It was there before, so it may be running. */
+        rte_eth_dev_stop(vf->port_id);
+    }
     error = vf_start(vf, mtu, vf->pool);
     if (error) {
         *errorp = xasprintf("device \"%s\" cannot be started with %u queue "

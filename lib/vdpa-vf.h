@@ -16,12 +16,13 @@
  * ------
  *
  * Each VF has one pool of buffers, for both directions.  It is sized so that
- * it cannot run dry: all descriptors of all queues in both directions, one
- * burst of the largest packets a guest may hand over for segmentation, and
- * what the caches of the threads that serve it may hold back.  Buffers are of
- * 2 kB, and larger frames span several; only a device that cannot do that gets
- * buffers that hold a whole frame.  With the default of 512 descriptors that
- * is about 2.9 MB of buffers per queue pair.
+ * it does not run dry: all descriptors of all queues in both directions, for
+ * up to four queue pairs a burst of the largest packets a guest may hand over
+ * for segmentation, and what the caches of the threads that serve it may hold
+ * back.  Buffers are of 2 kB, and larger frames span several; only a device
+ * that cannot do that gets buffers that hold a whole frame.  With 512
+ * descriptors per queue that is 5.6 MB of buffers for one queue pair, and 57
+ * MB for sixteen.
  *
  * Thread-safety
  * -------------

@@ -97,6 +97,7 @@ vhost_publish(struct vdpa_vhost *vhost)
     if (vhost->vid >= 0) {
         new = xzalloc(sizeof *new);
         new->vid = vhost->vid;
+        new->serial = vhost->serial;
         rte_vhost_get_negotiated_features(vhost->vid, &new->features);
         new->n_pairs = MIN(rte_vhost_get_vring_num(vhost->vid) / 2,
                            vhost->max_pairs);
@@ -185,6 +186,7 @@ new_device(int vid)
 
     ovs_mutex_lock(&vhost->mutex);
     vhost->vid = vid;
+    vhost->serial++;
     vhost_publish(vhost);
     ovs_mutex_unlock(&vhost->mutex);
 

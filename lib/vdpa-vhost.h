@@ -40,6 +40,7 @@
 
 struct vdpa_vhost_conn {
     int vid;                    /* librte_vhost's name for the guest. */
+    unsigned int serial;        /* Differs from guest to guest. */
     uint64_t features;          /* Negotiated, as 1 << VIRTIO_*_F_*. */
     unsigned int n_pairs;       /* Queue pairs that the guest set up. */
     uint32_t tx_enabled;        /* Queue pairs that the guest sends on. */
@@ -61,6 +62,7 @@ struct vdpa_vhost {
 
     struct ovs_mutex mutex;
     int vid OVS_GUARDED;                /* -1 if no guest is there. */
+    unsigned int serial OVS_GUARDED;    /* Guests that there were. */
     uint32_t tx_ready OVS_GUARDED;      /* As in 'struct vdpa_vhost_conn', */
     uint32_t rx_ready OVS_GUARDED;      /* also before the guest is ready. */
     void (*changed_cb)(void *aux) OVS_GUARDED;

@@ -465,8 +465,8 @@ offload_actions_init(struct offload_actions *oa,
         .tagged = om->tagged,
     };
     bool done = false;          /* After the fate of the packet. */
+    struct rte_flow_action_ethdev *output = NULL;
     const struct nlattr *a;
-    uint16_t port_id;
     size_t left;
 
     oa->n_actions = 0;
@@ -485,11 +485,8 @@ offload_actions_init(struct offload_actions *oa,
                                       OFFLOAD_REFUSAL_ACTION_MALFORMED);
             }
             oa->out_port = nl_attr_get_odp_port(a);
-            if (!resolve(oa->out_port, &port_id, refusal, aux)) {
-                return false;
-            }
-            add_action(&ap, RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT)
-                ->ethdev.port_id = port_id;
+            output = &add_action(&ap, RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT)
+                     ->ethdev;
             done = true;
             break;
 
@@ -534,6 +531,9 @@ offload_actions_init(struct offload_actions *oa,
     }
     if (ap.overflow) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_TOO_MANY);
+    }
+    if (output && !resolve(oa->out_port, &output->port_id, refusal, aux)) {
+        return false;
     }
     oa->actions[oa->n_actions].type = RTE_FLOW_ACTION_TYPE_END;
     oa->actions[oa->n_actions].conf = NULL;

@@ -73,7 +73,6 @@ offload_flow_find(struct offload_port *port, const ovs_u128 *ufid)
     flow = offload_flow_find__(port, ufid);
     if (flow) {
         ovs_refcount_ref(&flow->ref_cnt);
-        flow->asked = time_msec();
     }
     ovs_mutex_unlock(&port->mutex);
     return flow;
@@ -96,7 +95,6 @@ offload_flow_obtain(struct offload_port *port, const ovs_u128 *ufid)
         hmap_insert(&port->flows, &flow->node, ufid_hash(ufid));
     }
     ovs_refcount_ref(&flow->ref_cnt);
-    flow->asked = time_msec();
     ovs_mutex_unlock(&port->mutex);
     return flow;
 }
@@ -246,42 +244,6 @@ offload_flow_get_stats(const struct offload_flow *flow,
     stats->n_packets = flow->past.n_packets + flow->now.n_packets;
     stats->n_bytes = flow->past.n_bytes + flow->now.n_bytes;
     stats->used = flow->used;
-}
-
-void
-offload_port_reap(struct offload_port *port, long long int now)
-    OVS_EXCLUDED(port->mutex)
-{
-    struct offload_flow **flows;
-    struct offload_flow *flow;
-    size_t n = 0;
-
-    ovs_mutex_lock(&port->mutex);
-    if (now < port->next_reap) {
-        ovs_mutex_unlock(&port->mutex);
-        return;
-    }
-    port->next_reap = now + OFFLOAD_REFUSED_MAX_IDLE / 3;
-
-    flows = xmalloc(hmap_count(&port->flows) * sizeof *flows);
-    HMAP_FOR_EACH (flow, node, &port->flows) {
-        if (flow->refusal && flow->asked + OFFLOAD_REFUSED_MAX_IDLE < now) {
-            ovs_refcount_ref(&flow->ref_cnt);
-            flows[n++] = flow;
-        }
-    }
-    ovs_mutex_unlock(&port->mutex);
-
-    for (size_t i = 0; i < n; i++) {
-        flow = flows[i];
-        ovs_mutex_lock(&flow->mutex);
-        if (!flow->rule) {
-            offload_flow_remove(flow);
-        }
-        ovs_mutex_unlock(&flow->mutex);
-        offload_flow_unref(flow);
-    }
-    free(flows);
 }
 
 /* Ports. */

@@ -15,11 +15,8 @@
  *      the present one is added, so that a modified megaflow does not lose
  *      its past, nor one whose rule had to go.
  *
- *    - Nobody tells the provider of the end of a refused megaflow: dpif-netdev
- *      forgets a megaflow that it failed to offload.  But revalidators ask for
- *      the statistics of each megaflow that there is, refused or not, about
- *      twice a second.  A refused record that nobody has asked for during
- *      OFFLOAD_REFUSED_MAX_IDLE ms is dropped.
+ *    - A refused megaflow has a record too, so that users can be told of it
+ *      and so that it keeps what it counted while it was in the NIC.
  *
  * Thread-safety
  * -------------
@@ -49,8 +46,6 @@
 struct dpif_flow_stats;
 struct netdev;
 
-#define OFFLOAD_REFUSED_MAX_IDLE 15000
-
 struct offload_port {
     struct ovs_list node;       /* In the list of all ports, by its lock. */
     struct netdev *netdev;      /* No reference: it has us, not we it. */
@@ -60,8 +55,6 @@ struct offload_port {
     uint64_t *n_in_nic OVS_GUARDED;     /* Per offload thread. */
     uint64_t n_puts OVS_GUARDED;        /* Since the port was added ... */
     uint64_t n_refusals OVS_GUARDED;    /* ... and how many were refused. */
-    long long int next_reap OVS_GUARDED;        /* When to look for ... */
-    /* ... refused megaflows that are gone. */
 
     /* Rules that the NIC did not give up when their record went. */
     struct ovs_list stuck OVS_GUARDED;  /* See offload_port_retry(). */
@@ -78,8 +71,6 @@ struct offload_flow {
     struct offload_rule *rule OVS_GUARDED;      /* NULL if refused. */
     struct offload_port *out_port OVS_GUARDED;  /* Of 'rule'; NULL: drops. */
     ovs_u128 actions_id OVS_GUARDED;    /* Hash of the actions in 'rule'. */
-    bool expect_del OVS_GUARDED;        /* flow_del will follow, although
-                                         * the megaflow lives on. */
     struct offload_rule_stats past OVS_GUARDED; /* By former rules. */
     struct offload_rule_stats now OVS_GUARDED;  /* By 'rule', last asked. */
     long long int used OVS_GUARDED;     /* In time_msec()'s terms, or 0. */
@@ -89,7 +80,6 @@ struct offload_flow {
     bool in_nic;                /* Is counted in 'port->n_in_nic'. */
     enum offload_refusal_code refusal;  /* NONE if 'in_nic' or new. */
     char *words;                /* With the refusal, or NULL. */
-    long long int asked;        /* When statistics were last asked for. */
 };
 
 /* Makes a port of 'netdev', to be found by offload_port_get(). */
@@ -111,11 +101,6 @@ void offload_port_purge(struct offload_port *gone)
 /* Tries again to remove the rules that the NIC did not give up when their
  * record went. */
 void offload_port_retry(struct offload_port *port)
-    OVS_EXCLUDED(port->mutex);
-
-/* Drops records of refused megaflows that seem to be gone by 'now', in
- * time_msec()'s terms.  Cheap if it was done a moment ago. */
-void offload_port_reap(struct offload_port *port, long long int now)
     OVS_EXCLUDED(port->mutex);
 
 /* Calls 'cb' for each port in turn until it returns false.  'cb' must not

@@ -27,7 +27,6 @@
 #include "offload-rule.h"
 #include "openvswitch/match.h"
 #include "openvswitch/vlog.h"
-#include "timeval.h"
 #include "util.h"
 #include "uuid.h"
 
@@ -126,7 +125,7 @@ resolve_port(odp_port_t port_no, uint16_t *port_id,
 
     netdev = netdev_ports_get(port_no, aux->dpif_type);
     if (!netdev) {
-        /* Also where tap and internal ports end up. */
+        /* Open vSwitch offers internal and tap ports to no provider. */
         return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
                                     "port %"PRIu32, port_no);
     }
@@ -172,7 +171,7 @@ offload_flow_make_rule(struct offload_flow *flow, const struct match *match,
  * old rule goes first: a NIC may refuse a second rule with the same match, or
  * take either for packets.  In between packets go to software, which has the
  * new actions already. */
-static int
+static void
 offload_flow_put(struct offload_flow *flow, const struct match *match,
                  const struct nlattr *actions, size_t actions_len)
     OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
@@ -188,18 +187,13 @@ offload_flow_put(struct offload_flow *flow, const struct match *match,
         if (ovs_u128_equals(flow->actions_id, actions_id)
             && !offload_flow_count(flow)) {
             /* Another PMD thread's copy of the megaflow. */
-            return 0;
+            return;
         }
         error = offload_flow_drop_rule(flow);
         if (error) {
             offload_refuse_words(&refusal, OFFLOAD_REFUSAL_NIC_STUCK, "%s",
                                  ovs_strerror(error));
         }
-    } else {
-        /* A new megaflow, or one that was refused: dpif-netdev does not tell
-         * which.  Counters start anew. */
-        memset(&flow->past, 0, sizeof flow->past);
-        flow->used = 0;
     }
 
     if (!error) {
@@ -208,7 +202,6 @@ offload_flow_put(struct offload_flow *flow, const struct match *match,
     }
     offload_flow_set_state(flow, error ? &refusal : NULL);
     flow->actions_id = actions_id;
-    flow->expect_del = error && modify;
 
     ovs_mutex_lock(&port->mutex);
     port->n_puts++;
@@ -228,11 +221,13 @@ offload_flow_put(struct offload_flow *flow, const struct match *match,
     } else {
         COVERAGE_INC(offload_flow_add);
     }
-    return error;
 }
 
 /* netdev_flow_api. */
 
+/* Succeeds for a refused megaflow too: dpif-netdev would forget a megaflow
+ * whose put or modification failed, and neither tell of its end nor of what it
+ * is modified to later.  That it is not in the NIC is told by flow_get(). */
 static int
 offload_provider_flow_put(struct netdev *netdev, struct match *match,
                           struct nlattr *actions, size_t actions_len,
@@ -243,13 +238,11 @@ offload_provider_flow_put(struct netdev *netdev, struct match *match,
     struct offload_port *port = offload_port_get(netdev);
     struct offload_flow *flow;
     bool dead;
-    int error = 0;
 
     if (!port) {
         return EOPNOTSUPP;
     }
     offload_port_retry(port);
-    offload_port_reap(port, time_msec());
 
     /* A record that is removed meanwhile is of no use: take another. */
     do {
@@ -257,15 +250,18 @@ offload_provider_flow_put(struct netdev *netdev, struct match *match,
         ovs_mutex_lock(&flow->mutex);
         dead = flow->dead;
         if (!dead) {
-            error = offload_flow_put(flow, match, actions, actions_len);
-            if (!error && stats) {
+            offload_flow_put(flow, match, actions, actions_len);
+            if (stats) {
                 offload_flow_get_stats(flow, stats);
             }
         }
         ovs_mutex_unlock(&flow->mutex);
         offload_flow_unref(flow);
     } while (dead);
-    return error;
+
+    /* Offload threads have no poll loop that would publish their counts. */
+    coverage_try_clear();
+    return 0;
 }
 
 /* Returns ENOENT for megaflows that were never here, or are no longer. */
@@ -289,11 +285,6 @@ offload_provider_flow_del(struct netdev *netdev, const ovs_u128 *ufid,
     ovs_mutex_lock(&flow->mutex);
     if (flow->dead) {
         error = ENOENT;
-    } else if (flow->expect_del && !flow->rule) {
-        /* What dpif-netdev does after a modification that was refused.  The
-         * megaflow is still there; what it counted and why it was refused is
-         * still of interest. */
-        flow->expect_del = false;
     } else {
         COVERAGE_INC(offload_flow_delete);
         if (flow->rule) {

@@ -156,7 +156,7 @@
                                                                               \
     /* Ports. */                                                              \
     OFFLOAD_REFUSAL(PORT_UNKNOWN, "output-port-unknown",                      \
-        "output to a port that is not there (any more)")                      \
+        "output to an internal or tap port, or to one that is gone")          \
     OFFLOAD_REFUSAL(PORT_CLASS, "output-port-class",                          \
         "output to a port that is not of the NIC")                            \
     OFFLOAD_REFUSAL(PORT_NO_REPRESENTOR, "output-port-no-representor",        \

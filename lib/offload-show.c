@@ -16,7 +16,6 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "openvswitch/shash.h"
-#include "timeval.h"
 #include "util.h"
 
 /* Megaflows of one port that were refused for the same reason. */
@@ -53,7 +52,6 @@ static void
 summarize_port(struct offload_port *port, struct port_summary *summary)
     OVS_EXCLUDED(port->mutex)
 {
-    long long int now = time_msec();
     struct offload_flow *flow;
 
     memset(summary, 0, sizeof *summary);
@@ -74,9 +72,7 @@ summarize_port(struct offload_port *port, struct port_summary *summary)
         struct refusal_count *rc;
         char *key;
 
-        /* Those that nobody asks for any more wait to be reaped. */
-        if (!flow->refusal
-            || flow->asked + OFFLOAD_REFUSED_MAX_IDLE < now) {
+        if (!flow->refusal) {
             continue;
         }
         summary->n_refused++;

@@ -108,11 +108,12 @@ struct nicsim_ring_regs {
 
 /* A driver that has moved any TX 'tail' makes that visible (full barrier),
  * then reads 'kick_wanted': if it is nonzero, the device may sleep, and the
- * driver writes 1 to the function's doorbell eventfd.  The device sets
- * 'kick_wanted', full barrier, and looks at all rings once more before it
+ * driver swaps it for 0 and writes 1 to the function's doorbell eventfd, so
+ * that one ring is enough until the device wants to sleep again.  The device
+ * sets 'kick_wanted', full barrier, and looks at all rings once more before it
  * sleeps. */
 struct nicsim_bar {
-    uint32_t kick_wanted;               /* Written by the device. */
+    uint32_t kick_wanted;               /* Set by the device, see above. */
     uint32_t link_up;                   /* Written by the device: 0 or 1. */
     uint32_t link_speed;                /* Mbit/s. */
     uint32_t pad[13];

@@ -24,6 +24,7 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-rule.c \
 	lib/offload-rule.h \
 	lib/offload-show.c \
+	lib/offload-show.h \
 	lib/vdpa-devargs.c \
 	lib/vdpa-devargs.h \
 	lib/vdpa-device.c \

@@ -28,6 +28,14 @@ utilities_dpdkvdpa_bench_guest_SOURCES = \
 	utilities/dpdkvdpa-guest-virtq.c \
 	utilities/dpdkvdpa-guest-virtq.h
 
+# The VF between which and the guest it measures.
+pkglib_LTLIBRARIES += utilities/librte_net_bench.la
+utilities_librte_net_bench_la_SOURCES = utilities/dpdkvdpa-bench-vf.c
+utilities_librte_net_bench_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
+	$(DPDK_DRIVER_CFLAGS)
+utilities_librte_net_bench_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
+utilities_librte_net_bench_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
+
 bin_SCRIPTS += \
 	utilities/dpdkvdpa-bench \
 	utilities/dpdkvdpa-sandbox
@@ -46,6 +54,8 @@ utilities/dpdkvdpa-paths.sh: Makefile
 	  DPDKVDPA_GUEST '$(abs_top_builddir)/utilities/dpdkvdpa-guest' \
 	  DPDKVDPA_BENCH_GUEST \
 	    '$(abs_top_builddir)/utilities/dpdkvdpa-bench-guest' \
+	  DPDKVDPA_BENCH_VF \
+	    '$(abs_top_builddir)/utilities/.libs/librte_net_bench.so' \
 	  DPDKVDPA_SCHEMA '$(OVS_SRCDIR)/vswitchd/vswitch.ovsschema' \
 	  DPDKVDPA_PATH '$(abs_top_builddir)/nicsim:$(abs_top_builddir)/utilities:$(abs_top_srcdir)/utilities:$(OVS_BUILDDIR)/utilities:$(OVS_BUILDDIR)/ovsdb' \
 	  > $@.tmp && mv $@.tmp $@
@@ -57,6 +67,7 @@ utilities/installed/dpdkvdpa-paths.sh: Makefile
 	  DPDKVDPA_DRIVER '$(pkglibdir)/librte_net_nicsim.so' \
 	  DPDKVDPA_GUEST '$(bindir)/dpdkvdpa-guest' \
 	  DPDKVDPA_BENCH_GUEST '$(pkglibexecdir)/dpdkvdpa-bench-guest' \
+	  DPDKVDPA_BENCH_VF '$(pkglibdir)/librte_net_bench.so' \
 	  DPDKVDPA_SCHEMA '/usr/share/openvswitch/vswitch.ovsschema' \
 	  DPDKVDPA_PATH '$(bindir):$(sbindir)' \
 	  > $@.tmp && mv $@.tmp $@

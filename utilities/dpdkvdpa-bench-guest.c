@@ -451,6 +451,13 @@ cmd_watch(struct generator *g, int tid)
     }
 }
 
+static double
+cpu_seconds(const struct rusage *usage)
+{
+    return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec
+            + (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6);
+}
+
 static void
 cmd_run(struct generator *g, double warm_up, double seconds)
 {
@@ -487,13 +494,14 @@ cmd_run(struct generator *g, double warm_up, double seconds)
     }
 
     printf("{\"start\": %.9f, \"seconds\": %.9f, \"tsc_hz\": %.0f, "
-           "\"switch_cpu\": %.9f, "
+           "\"switch_cpu\": %.9f, \"own_cpu\": %.9f, "
            "\"tx\": %"PRIu64", \"rx\": %"PRIu64", \"rx_bytes\": %"PRIu64", "
            "\"rx_odd\": %"PRIu64", \"looks\": %"PRIu64", "
            "\"tx_starved\": %"PRIu64", \"rx_starved\": %"PRIu64", "
            "\"preempted\": %ld, \"drained\": %s, \"pairs\": [",
            start, end - start, (tsc - tsc_before) / (end - start),
            (cpu - cpu_before) / 1e9,
+           cpu_seconds(&usage) - cpu_seconds(&usage_before),
            after.tx - before.tx, after.rx - before.rx,
            after.rx_bytes - before.rx_bytes, after.rx_odd - before.rx_odd,
            g->looks, g->tx_starved, g->rx_starved,

@@ -304,7 +304,7 @@ parse_frag(struct pattern *p, const struct rte_flow_item *item,
             exact &= ~offset;
             require(p, NICSIM_P_LATER_FRAG, true);
         } else {
-            char why[80];
+            char why[128];
 
             snprintf(why, sizeof why, "field %s: no range but that of all "
                      "fragments or all later fragments", field);
@@ -440,7 +440,7 @@ parse_frag_ext(struct pattern *p, const struct rte_flow_item *item,
 /* Layer 4. */
 
 /* Asks for the layer-4 header that 'bit' and 'proto' stand for, over IPv4 or
- * IPv6 or, if 'type' is nonzero, only over what has that EtherType. */
+ * IPv6 or, if 'type' is nonzero, only over the one that has this EtherType. */
 static int
 parse_l4(struct pattern *p, const struct rte_flow_item *item, uint32_t bit,
          uint8_t proto, uint16_t type)
@@ -449,12 +449,10 @@ parse_l4(struct pattern *p, const struct rte_flow_item *item, uint32_t bit,
     struct nicsim_key *k = &p->rule->key;
 
     if (p->layer < LAYER_IP) {
-        int error = finish_l2(p, type, item);
-
-        if (error) {
-            return error;
-        }
-    } else if (type && k->eth_type != rte_cpu_to_be_16(type)) {
+        return refuse_item(p, item, RTE_FLOW_ERROR_TYPE_ITEM,
+                           "does not follow ipv4 or ipv6");
+    }
+    if (type && k->eth_type != rte_cpu_to_be_16(type)) {
         return contradiction(p, item);
     }
     if (k->present & NICSIM_P_EXT_FRAG

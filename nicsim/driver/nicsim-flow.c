@@ -100,6 +100,16 @@ device_text(const struct nicsim_msg *msg, int code)
     return msg->text[0] ? msg->text : rte_strerror(code);
 }
 
+/* 'text' without the 'name' and colon that it may begin with. */
+static const char *
+skip_name(const char *text, const char *name)
+{
+    size_t n = strlen(name);
+
+    return (!strncmp(text, name, n) && !strncmp(text + n, ": ", 2)
+            ? text + n + 2 : text);
+}
+
 /* Turns the device's refusal of a rule into rte_flow's words. */
 static int
 refuse_by_device(const struct nicsim_msg *msg, int code,
@@ -121,10 +131,11 @@ refuse_by_device(const struct nicsim_msg *msg, int code,
     case NICSIM_CULPRIT_ITEM:
         for (item = pattern; item->type != RTE_FLOW_ITEM_TYPE_END; item++) {
             if (nicsim_flow_item_bit(item->type) & op->culprit_arg) {
-                return nicsim_flow_refuse(
-                    error, code, RTE_FLOW_ERROR_TYPE_ITEM, item,
-                    "item %s: %s", nicsim_flow_item_name(item->type, name,
-                                                         sizeof name), text);
+                nicsim_flow_item_name(item->type, name, sizeof name);
+                return nicsim_flow_refuse(error, code,
+                                          RTE_FLOW_ERROR_TYPE_ITEM, item,
+                                          "item %s: %s", name,
+                                          skip_name(text, name));
             }
         }
         break;
@@ -133,10 +144,11 @@ refuse_by_device(const struct nicsim_msg *msg, int code,
         if (op->culprit_arg < op->rule.n_actions) {
             const struct rte_flow_action *action = origins[op->culprit_arg];
 
-            return nicsim_flow_refuse(
-                error, code, RTE_FLOW_ERROR_TYPE_ACTION, action,
-                "action %s: %s", nicsim_flow_action_name(action->type, name,
-                                                         sizeof name), text);
+            nicsim_flow_action_name(action->type, name, sizeof name);
+            return nicsim_flow_refuse(error, code,
+                                      RTE_FLOW_ERROR_TYPE_ACTION, action,
+                                      "action %s: %s", name,
+                                      skip_name(text, name));
         }
         break;
 

@@ -303,9 +303,12 @@ remove_ports(struct nicsim_vdev *vdev)
     /* The representors first: the PF takes the rules with it. */
     for (int i = NICSIM_MAX_VFS; i >= 0; i--) {
         if (vdev->ports[i]) {
-            uint16_t id = vdev->ports[i]->dev->data->port_id;
+            const struct rte_eth_dev_data *data = vdev->ports[i]->dev->data;
+            uint16_t id = data->port_id;
 
-            rte_eth_dev_stop(id);
+            if (data->dev_started) {
+                rte_eth_dev_stop(id);
+            }
             rte_eth_dev_close(id);
         }
     }

@@ -409,6 +409,9 @@ tx_kick(struct nicsim_txq *txq)
 {
     uint64_t one = 1;
 
+    if (!__atomic_exchange_n(&txq->bar->kick_wanted, 0, __ATOMIC_SEQ_CST)) {
+        return;                         /* Another queue's thread does it. */
+    }
     /* The eventfd can't be full: the device reads it before it sleeps. */
     if (write(txq->doorbell, &one, sizeof one) == sizeof one) {
         counter_add(&txq->kicks, 1);

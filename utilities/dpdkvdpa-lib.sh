@@ -104,6 +104,12 @@ dpdkvdpa_run() {
     return "$status"
 }
 
+# dpdkvdpa_last_line LOG
+#     A COUNT for dpdkvdpa_run: what COMMAND said last.
+dpdkvdpa_last_line() {
+    tail -n 1 "$1" | cut -c 1-60
+}
+
 # Progress of make with automake's silent rules: objects and links so far, of
 # those that "make -n" counted into _dpdkvdpa_make_total.
 _dpdkvdpa_make_count() {
@@ -343,7 +349,7 @@ _dpdkvdpa_build() {
            "$DPDKVDPA_TOP"/{configure.ac,Makefile.am} \
            "$DPDKVDPA_TOP"/*/automake.mk; then
         dpdkvdpa_step "Generating configure"
-        dpdkvdpa_run "$log" _dpdkvdpa_last_line \
+        dpdkvdpa_run "$log" dpdkvdpa_last_line \
             "$DPDKVDPA_TOP/boot.sh" || return 1
     fi
     # config.status is complete only when its Makefile is there; a tree of
@@ -357,18 +363,13 @@ _dpdkvdpa_build() {
         if [ -f "$builddir/Makefile" ]; then
             make -C "$builddir" clean > /dev/null 2>&1 || :
         fi
-        dpdkvdpa_run "$log" _dpdkvdpa_last_line \
+        dpdkvdpa_run "$log" dpdkvdpa_last_line \
             env -C "$builddir" "$DPDKVDPA_TOP/configure" \
             "--with-openvswitch=$DPDKVDPA_OVS_DIR" "$@" || return 1
         echo "$wanted" > "$builddir/.dpdkvdpa-args"
     fi
     dpdkvdpa_step "Building ovs-dpdkvdpa in $builddir"
     dpdkvdpa_make "$builddir" "$log" all
-}
-
-# shellcheck disable=SC2317 # It is called by its name.
-_dpdkvdpa_last_line() {
-    tail -n 1 "$1" | cut -c 1-60
 }
 
 # dpdkvdpa_build_in DIR [CONFIGURE-ARGUMENT...]

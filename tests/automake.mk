@@ -9,7 +9,7 @@ TESTSUITE_AT = \
 	tests/guest.at \
 	tests/sandbox.at
 
-TESTSUITE_AT += tests/offload-translate.at
+TESTSUITE_AT += tests/offload-translate.at tests/offload-nic.at
 
 # Prints what the offload provider makes of megaflows.
 check_PROGRAMS += tests/test-offload

@@ -23,9 +23,10 @@
  * A line on stdin is a command, and gets one line on stdout:
  *
  *     wait SECONDS           Waits for the switch to connect.
- *     watch TID              Makes later runs tell the CPU time of that thread,
+ *     watch TID              Has later runs tell the CPU time of that thread,
  *                            the switch's that does the work: "switch_cpu".
- *     run WARM-UP SECONDS    Makes traffic, and counts for SECONDS of it.
+ *     run WARM-UP SECONDS    Makes traffic, and counts for SECONDS of it, but
+ *                            only while nobody else had one of the cores.
  *     total                  All since the start, when no traffic flows.
  *
  * The answer is a JSON object, with "error" in it if something went wrong.
@@ -50,7 +51,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -75,6 +75,11 @@
 
 /* Where the guest's memory begins for the guest. */
 #define GUEST_PHYS_BASE 0x40000000ULL
+
+/* A run is made of slices of so many seconds.  Those in which this program or
+ * the switch had less than this part of its core do not count. */
+#define SLICE 0.0005
+#define UNDISTURBED 0.99
 
 /* How long the switch may take for what it has got already, in seconds. */
 #define DRAIN_TIMEOUT 2.0
@@ -128,6 +133,16 @@ now(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* Returns the CPU time of this thread, in seconds. */
+static double
+own_cpu_seconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
     return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
@@ -451,21 +466,54 @@ cmd_watch(struct generator *g, int tid)
     }
 }
 
-static double
-cpu_seconds(const struct rusage *usage)
+/* What happened in a part of a run. */
+struct slice {
+    double seconds;
+    double switch_cpu;
+    double tsc;
+    struct counts counts;
+};
+
+/* Makes traffic for one slice and stores what happened into '*slice'.  Returns
+ * true if nobody else had one of the two cores meanwhile, as far as is to be
+ * known. */
+static bool
+run_slice(struct generator *g, struct slice *slice)
 {
-    return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec
-            + (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6);
+    struct counts before = sum(g), after;
+    double own_cpu = own_cpu_seconds();
+    uint64_t cpu = g->watching ? cpu_clock_read(&g->switch_cpu) : 0;
+    uint64_t tsc = __rdtsc();
+    double start = now();
+
+    make_traffic(g, start + SLICE);
+    slice->seconds = now() - start;
+    slice->tsc = __rdtsc() - tsc;
+    slice->switch_cpu = slice->seconds;
+    if (g->watching) {
+        slice->switch_cpu = (cpu_clock_read(&g->switch_cpu) - cpu) / 1e9;
+    }
+    own_cpu = own_cpu_seconds() - own_cpu;
+    after = sum(g);
+    slice->counts = (struct counts) {
+        .tx = after.tx - before.tx,
+        .rx = after.rx - before.rx,
+        .rx_bytes = after.rx_bytes - before.rx_bytes,
+        .rx_odd = after.rx_odd - before.rx_odd,
+    };
+    return (own_cpu >= UNDISTURBED * slice->seconds
+            && (!g->watching || !g->switch_cpu.exact
+                || slice->switch_cpu >= UNDISTURBED * slice->seconds));
 }
 
 static void
 cmd_run(struct generator *g, double warm_up, double seconds)
 {
     struct counts pair_before[MAX_PAIRS];
-    struct rusage usage_before, usage;
-    struct counts before, after;
-    uint64_t tsc_before, tsc, cpu_before, cpu;
-    double start, end;
+    int n_slices = seconds / SLICE + 0.5;
+    struct slice total = { .seconds = 0 };
+    bool was_quiet = false;
+    int n_counted = 0;
     bool drained;
 
     if (!check_peer(g)) {
@@ -477,35 +525,38 @@ cmd_run(struct generator *g, double warm_up, double seconds)
     for (int i = 0; i < g->opt.n_pairs; i++) {
         pair_before[i] = g->pairs[i].counts;
     }
-    before = sum(g);
-    getrusage(RUSAGE_THREAD, &usage_before);
-    cpu_before = g->watching ? cpu_clock_read(&g->switch_cpu) : 0;
-    start = now();
-    tsc_before = __rdtsc();
-    make_traffic(g, start + seconds);
-    tsc = __rdtsc();
-    end = now();
-    cpu = g->watching ? cpu_clock_read(&g->switch_cpu) : 0;
-    getrusage(RUSAGE_THREAD, &usage);
-    after = sum(g);
+    for (int i = 0; i < n_slices && !g->out_of_order; i++) {
+        struct slice slice;
+        bool quiet = run_slice(g, &slice);
+
+        /* After a disturbance, rings and caches recover for a slice. */
+        if (quiet && was_quiet) {
+            total.seconds += slice.seconds;
+            total.switch_cpu += slice.switch_cpu;
+            total.tsc += slice.tsc;
+            total.counts.tx += slice.counts.tx;
+            total.counts.rx += slice.counts.rx;
+            total.counts.rx_bytes += slice.counts.rx_bytes;
+            total.counts.rx_odd += slice.counts.rx_odd;
+            n_counted++;
+        }
+        was_quiet = quiet;
+    }
     drained = drain(g);
     if (!check_peer(g)) {
         return;
     }
 
-    printf("{\"start\": %.9f, \"seconds\": %.9f, \"tsc_hz\": %.0f, "
-           "\"switch_cpu\": %.9f, \"own_cpu\": %.9f, "
+    printf("{\"slices\": %d, \"counted\": %d, \"seconds\": %.9f, "
+           "\"switch_cpu\": %.9f, \"tsc_hz\": %.0f, "
            "\"tx\": %"PRIu64", \"rx\": %"PRIu64", \"rx_bytes\": %"PRIu64", "
            "\"rx_odd\": %"PRIu64", \"looks\": %"PRIu64", "
            "\"tx_starved\": %"PRIu64", \"rx_starved\": %"PRIu64", "
-           "\"preempted\": %ld, \"drained\": %s, \"pairs\": [",
-           start, end - start, (tsc - tsc_before) / (end - start),
-           (cpu - cpu_before) / 1e9,
-           cpu_seconds(&usage) - cpu_seconds(&usage_before),
-           after.tx - before.tx, after.rx - before.rx,
-           after.rx_bytes - before.rx_bytes, after.rx_odd - before.rx_odd,
-           g->looks, g->tx_starved, g->rx_starved,
-           usage.ru_nivcsw - usage_before.ru_nivcsw,
+           "\"drained\": %s, \"pairs\": [",
+           n_slices, n_counted, total.seconds, total.switch_cpu,
+           n_counted ? total.tsc / total.seconds : 0,
+           total.counts.tx, total.counts.rx, total.counts.rx_bytes,
+           total.counts.rx_odd, g->looks, g->tx_starved, g->rx_starved,
            drained ? "true" : "false");
     for (int i = 0; i < g->opt.n_pairs; i++) {
         const struct counts *c = &g->pairs[i].counts;

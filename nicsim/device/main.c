@@ -415,6 +415,7 @@ run(struct nic *nic, int signal_fd)
              * moved before they could see that is found here. */
             want_kick = true;
             functions_want_kick(nic, true);
+            wire_arm(nic);
             __atomic_thread_fence(__ATOMIC_SEQ_CST);
             if (poll_all(nic)) {
                 last_work = now;

@@ -38,7 +38,8 @@ struct wire {
 static bool
 watch_interrupt(struct nic *nic, uint16_t port)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.u64 = 3 };
+    /* Some drivers' descriptors are eventfds that nobody reads. */
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = 3 };
     int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port, 0);
 
     return fd >= 0 && !epoll_ctl(nic->epoll_fd, EPOLL_CTL_ADD, fd, &event);
@@ -114,9 +115,6 @@ wire_open(struct nic *nic)
         log_line("wire: not promiscuous: %s", rte_strerror(-error));
     }
     if (conf.intr_conf.rxq) {
-        /* Some drivers' interrupts are always on, and they have no such
-         * call. */
-        rte_eth_dev_rx_intr_enable(port, 0);
         wire->interrupt = watch_interrupt(nic, port);
     }
     wire_check_link(nic);
@@ -294,6 +292,18 @@ bool
 wire_has_interrupt(const struct nic *nic)
 {
     return nic->wire && nic->wire->interrupt;
+}
+
+/* Has the wire wake us when a frame comes from now on, if it can.  Frames that
+ * came before have to be looked for after this. */
+void
+wire_arm(struct nic *nic)
+{
+    if (wire_has_interrupt(nic)) {
+        /* Some drivers want it anew after each interrupt.  Those whose
+         * interrupts are always on have no such call. */
+        rte_eth_dev_rx_intr_enable(nic->wire->port, 0);
+    }
 }
 
 /* The wire's own counters. */

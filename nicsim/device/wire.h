@@ -20,6 +20,7 @@ bool wire_send(struct nic *, struct packet *);
 void wire_flush(struct nic *);
 void wire_check_link(struct nic *);
 bool wire_has_interrupt(const struct nic *);
+void wire_arm(struct nic *);
 void wire_stats(const struct nic *, struct nicsim_counter *rx,
                 struct nicsim_counter *tx, uint64_t *tx_dropped);
 

@@ -25,6 +25,10 @@ COVERAGE_DEFINE(vdpa_guest_rx_refused);
 COVERAGE_DEFINE(vdpa_no_room_drop);
 COVERAGE_DEFINE(vdpa_no_guest_drop);
 
+/* Bursts per direction and queue pair that one poll moves at most.  More than
+ * one keeps what OVS does around each poll small beside the work. */
+#define MAX_BURSTS 4
+
 /* By how much longer a thread may sleep, in nanoseconds, each time in a row
  * that its relays had nothing to do.  The same as in OVS. */
 #define SLEEP_STEP 1000
@@ -191,27 +195,29 @@ receive_from_guest(struct vdpa_relay *relay,
 }
 
 /* Moves a burst of packets from queue pair 'pair' of the guest of 'conn', or
- * of none if that is NULL, to the VF.  Returns true if anything moved. */
+ * of none if that is NULL, to the VF.  Returns true if anything moved.  Sets
+ * '*morep' to true if it was a full burst, so that there is likely more. */
 static bool
 guest_to_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
-            unsigned int pair)
+            unsigned int pair, bool *morep)
 {
     struct vdpa_relay_queue *q = &relay->queues[pair];
     struct vdpa_burst *burst = &q->to_vf;
     unsigned int n;
 
     if (OVS_LIKELY(burst_is_empty(burst))) {
-        if (!conn || !(conn->tx_enabled & (UINT32_C(1) << pair))
-            || !receive_from_guest(relay, conn, pair)) {
+        if (!conn || !(conn->tx_enabled & (UINT32_C(1) << pair))) {
             return false;
         }
+        n = receive_from_guest(relay, conn, pair);
         if (burst_is_empty(burst)) {
-            return true;
+            return n > 0;
         }
     }
 
     n = rte_eth_tx_burst(relay->vf->port_id, pair,
                          burst->pkts + burst->first, burst->n - burst->first);
+    *morep |= n == VDPA_RELAY_BURST;
     return burst_advance(burst, n, &q->vf_tx, &q->vf_tx_drops);
 }
 
@@ -276,11 +282,12 @@ drop_from_vf(struct vdpa_relay *relay, unsigned int queue)
 }
 
 /* Moves a burst of packets from receive queue 'queue' of the VF to the guest
- * of 'conn', which is NULL if there is none.  Returns true if anything
- * moved. */
+ * of 'conn', which is NULL if there is none.  Returns true if anything moved.
+ * Sets '*morep' to true if it was a full burst, so that there is likely
+ * more. */
 static bool
 vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
-            unsigned int queue)
+            unsigned int queue, bool *morep)
 {
     struct vdpa_relay_queue *q = &relay->queues[queue];
     struct vdpa_burst *burst = &q->to_guest;
@@ -292,11 +299,9 @@ vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
         return drop_from_vf(relay, queue);
     }
     if (OVS_LIKELY(burst_is_empty(burst))) {
-        if (!receive_from_vf(relay, conn, queue)) {
-            return false;
-        }
+        n = receive_from_vf(relay, conn, queue);
         if (burst_is_empty(burst)) {
-            return true;
+            return n > 0;
         }
     }
 
@@ -304,12 +309,13 @@ vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
                                 burst->pkts + burst->first,
                                 burst->n - burst->first);
     rte_pktmbuf_free_bulk(burst->pkts + burst->first, n);
+    *morep |= n == VDPA_RELAY_BURST;
     return burst_advance(burst, n, &q->vm_tx, &q->vm_tx_drops);
 }
 
-/* Moves a burst of packets, in each direction, of each queue pair of 'relay'
- * that receive queue 'rxq' of 'n_rxq' stands for.  Returns true if anything
- * moved. */
+/* Moves a few bursts of packets, in each direction, of each queue pair of
+ * 'relay' that receive queue 'rxq' of 'n_rxq' stands for.  Returns true if
+ * anything moved. */
 bool
 vdpa_relay_run(struct vdpa_relay *relay, unsigned int rxq, unsigned int n_rxq)
 {
@@ -317,8 +323,13 @@ vdpa_relay_run(struct vdpa_relay *relay, unsigned int rxq, unsigned int n_rxq)
     bool moved = false;
 
     for (unsigned int i = rxq; i < relay->vf->n_queues; i += n_rxq) {
-        moved |= guest_to_vf(relay, conn, i);
-        moved |= vf_to_guest(relay, conn, i);
+        bool more = true;
+
+        for (int j = 0; more && j < MAX_BURSTS; j++) {
+            more = false;
+            moved |= guest_to_vf(relay, conn, i, &more);
+            moved |= vf_to_guest(relay, conn, i, &more);
+        }
     }
     if (moved) {
         busy = true;

@@ -12,8 +12,8 @@
  * pair i goes out on the VF's transmit queue i, what the VF's receive queue i
  * has goes to the guest's queue pair i.  It has no thread of its own.  Whoever
  * polls the port's receive queue r calls vdpa_relay_run(), and that serves the
- * queue pairs i with i % n_rxq == r: one burst in each direction, so that the
- * time it takes is bounded whatever the guest does.
+ * queue pairs i with i % n_rxq == r: a few bursts in each direction, so that
+ * the time it takes is bounded whatever the guest does.
  *
  * Packets that do not fit where they should go wait for the next poll, and
  * meanwhile the relay takes no others from where they came from: so a guest

@@ -311,7 +311,7 @@ vdpa_port_configure(struct vdpa_port *port, struct vdpa_options *options,
     if (!same) {
         ovsrcu_set(&port->relay, relay);
         VLOG_INFO("%s: relaying between %s and device %s, with up to %u queue "
-                  "pairs", port->name, port->options.socket_path,
+                  "pairs", port->name, relay->vhost->path,
                   relay->vf->devargs.string, relay->vf->n_queues);
         guest_changed(port);
     }

@@ -260,9 +260,8 @@ receive_from_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
 }
 
 /* Drops what receive queue 'queue' of the VF has, since there is no guest that
- * could take it, and what the last guest did not take.  Returns true if there
- * was anything. */
-static bool
+ * could take it, and what the last guest did not take. */
+static void
 drop_from_vf(struct vdpa_relay *relay, unsigned int queue)
 {
     struct vdpa_relay_queue *q = &relay->queues[queue];
@@ -271,14 +270,12 @@ drop_from_vf(struct vdpa_relay *relay, unsigned int queue)
 
     n_old = burst_drop(&q->to_guest);
     n = rte_eth_rx_burst(relay->vf->port_id, queue, pkts, VDPA_RELAY_BURST);
-    if (!n && !n_old) {
-        return false;
+    if (n || n_old) {
+        count_packets(&q->vf_rx, n, sum_bytes(pkts, n));
+        rte_pktmbuf_free_bulk(pkts, n);
+        count(&q->vm_tx_drops, n + n_old);
+        COVERAGE_ADD(vdpa_no_guest_drop, n + n_old);
     }
-    count_packets(&q->vf_rx, n, sum_bytes(pkts, n));
-    rte_pktmbuf_free_bulk(pkts, n);
-    count(&q->vm_tx_drops, n + n_old);
-    COVERAGE_ADD(vdpa_no_guest_drop, n + n_old);
-    return true;
 }
 
 /* Moves a burst of packets from receive queue 'queue' of the VF to the guest
@@ -296,7 +293,9 @@ vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
     if (OVS_UNLIKELY(!conn || conn->rx_map[queue] == VDPA_NO_QUEUE
                      || (!burst_is_empty(burst)
                          && burst->serial != conn->serial))) {
-        return drop_from_vf(relay, queue);
+        /* Nothing that the thread should stay awake for. */
+        drop_from_vf(relay, queue);
+        return false;
     }
     if (OVS_LIKELY(burst_is_empty(burst))) {
         n = receive_from_vf(relay, conn, queue);

@@ -11,6 +11,9 @@ TESTSUITE_AT = \
 
 TESTSUITE_AT += tests/offload-translate.at tests/offload-nic.at
 
+TESTSUITE_AT += tests/port-options.at
+EXTRA_DIST += tests/frames.py tests/traffic.py tests/vhost_guest.py
+
 # Prints what the offload provider makes of megaflows.
 check_PROGRAMS += tests/test-offload
 tests_test_offload_SOURCES = tests/test-offload.c

@@ -14,6 +14,26 @@ TESTSUITE_AT += tests/offload-translate.at tests/offload-nic.at
 TESTSUITE_AT += tests/port-options.at
 EXTRA_DIST += tests/frames.py tests/traffic.py tests/vhost_guest.py
 
+# A host of nicsimd without DPDK.
+TESTSUITE_AT += \
+	tests/nicsim.at \
+	tests/nicsim-daemon.at \
+	tests/nicsim-rules.at
+check_PROGRAMS += tests/nicsim-host
+tests_nicsim_host_SOURCES = \
+	nicsim/hw.h \
+	nicsim/rule-format.c \
+	nicsim/rule-format.h \
+	tests/nicsim-frame.c \
+	tests/nicsim-frame.h \
+	tests/nicsim-host-packet.c \
+	tests/nicsim-host-rule.c \
+	tests/nicsim-host-wire.c \
+	tests/nicsim-host.c \
+	tests/nicsim-host.h
+tests_nicsim_host_CPPFLAGS = \
+	$(AM_CPPFLAGS) $(NICSIM_CPPFLAGS) -I $(top_srcdir)/tests
+
 # Prints what the offload provider makes of megaflows.
 check_PROGRAMS += tests/test-offload
 tests_test_offload_SOURCES = tests/test-offload.c

@@ -79,7 +79,7 @@ dma_window(struct dma *dma, const struct nicsim_mem_window *req, char *why)
     void *mirror;
 
     if (req->id >= NICSIM_MAX_WINDOWS) {
-        return refuse(EINVAL, why, "window %u: there are %d only", req->id,
+        return refuse(EINVAL, why, "window %u: must be below %d", req->id,
                       NICSIM_MAX_WINDOWS);
     }
     w = &dma->windows[req->id];

@@ -212,6 +212,34 @@ host_post(struct host *host, uint32_t type, uint32_t fn)
     }
 }
 
+/* The name of a message's type, for the log. */
+static const char *
+type_name(uint32_t type)
+{
+    static const char *const names[] = {
+        [NICSIM_HELLO] = "hello",
+        [NICSIM_MEM_WINDOW] = "memory window",
+        [NICSIM_MEM_MAP] = "memory map",
+        [NICSIM_MEM_UNMAP] = "memory unmap",
+        [NICSIM_FN_OPEN] = "function open",
+        [NICSIM_FN_CLOSE] = "function close",
+        [NICSIM_FN_CONFIG] = "function config",
+        [NICSIM_RING_SETUP] = "ring setup",
+        [NICSIM_FN_START] = "function start",
+        [NICSIM_FN_STOP] = "function stop",
+        [NICSIM_FN_STATS] = "function statistics",
+        [NICSIM_FN_STATS_RESET] = "statistics reset",
+        [NICSIM_RULE_VALIDATE] = "rule validate",
+        [NICSIM_RULE_CREATE] = "rule create",
+        [NICSIM_RULE_DESTROY] = "rule destroy",
+        [NICSIM_RULE_QUERY] = "rule query",
+        [NICSIM_RULE_FLUSH] = "rule flush",
+    };
+
+    return (type < sizeof names / sizeof names[0] && names[type]
+            ? names[type] : "request");
+}
+
 /* Requests.  Each function does one, turns the request into the reply, and
  * returns 0 or a positive errno with the reason in 'why'. */
 
@@ -623,8 +651,8 @@ host_serve(struct host *host, uint32_t events)
                       : serve(host, &req, msg.text));
         if (msg.status && msg.type < NICSIM_CTL_INFO
             && msg.type != NICSIM_RULE_VALIDATE) {
-            LOG_LIMITED("%s (pid %"PRIu32"): request %"PRIu32" refused: %s",
-                        host->program, host->pid, msg.type, msg.text);
+            LOG_LIMITED("%s (pid %"PRIu32"): %s refused: %s", host->program,
+                        host->pid, type_name(msg.type), msg.text);
         }
         if (!hold_reply(host, &msg)) {
             host_reply(host, &msg, req.out_fds, req.n_out_fds);

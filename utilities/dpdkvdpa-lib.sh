@@ -191,14 +191,32 @@ _dpdkvdpa_hugepages_drop() {
 # Gives back what the dead left.  Under the lock.
 _dpdkvdpa_hugepages_drop_dead() {
     local note name
-    for note in "$_dpdkvdpa_hugepages_dir"/*.*; do
+    for note in "$_dpdkvdpa_hugepages_dir"/*.*.*; do
         if [ -f "$note" ]; then
             name=${note##*/}
-            if [ "$(_dpdkvdpa_start_time "${name%.*}")" != "${name#*.}" ]; then
+            # shellcheck disable=SC2086 # It is split into three.
+            if ! _dpdkvdpa_owner_lives ${name//./ }; then
                 _dpdkvdpa_hugepages_drop "$note"
             fi
         fi
     done
+}
+
+# Prints the number of this shell's process namespace.
+_dpdkvdpa_pid_ns() {
+    stat -L -c %i /proc/self/ns/pid
+}
+
+# True if the process PID that started at START is there, in process namespace
+# NS.  One of a namespace that can't be looked into may be.
+_dpdkvdpa_owner_lives() {
+    local pid=$1 start=$2 ns=$3
+    if [ "$ns" = "$(_dpdkvdpa_pid_ns)" ]; then
+        [ "$(_dpdkvdpa_start_time "$pid")" = "$start" ]
+    elif [ "$(_dpdkvdpa_pid_ns)" = 4026531836 ]; then
+        # The kernel's first one, which sees the processes of all.
+        stat -L -c %i /proc/[0-9]*/ns/pid 2> /dev/null | grep -qx "$ns"
+    fi
 }
 
 # Runs FUNCTION with ARGUMENTS under the lock.
@@ -273,7 +291,8 @@ _dpdkvdpa_hugepages_hand_over() {
 }
 
 _dpdkvdpa_hugepages_note() {
-    echo "$_dpdkvdpa_hugepages_dir/$1.$(_dpdkvdpa_start_time "$1")"
+    set -- "$1" "$(_dpdkvdpa_start_time "$1")" "$(_dpdkvdpa_pid_ns)"
+    echo "$_dpdkvdpa_hugepages_dir/$1.$2.$3"
 }
 
 # dpdkvdpa_hugepages_take MIB

@@ -18,15 +18,24 @@ utilities_dpdkvdpa_guest_SOURCES = \
 	utilities/dpdkvdpa-guest.c
 
 # What dpdkvdpa-bench makes traffic with.
-pkglibexec_PROGRAMS += utilities/dpdkvdpa-bench-guest
+pkglibexec_PROGRAMS += \
+	utilities/dpdkvdpa-bench-guest \
+	utilities/dpdkvdpa-bench-nic
 utilities_dpdkvdpa_bench_guest_SOURCES = \
-	utilities/dpdkvdpa-bench-cpu.c \
-	utilities/dpdkvdpa-bench-cpu.h \
 	utilities/dpdkvdpa-bench-guest.c \
+	utilities/dpdkvdpa-bench-meter.c \
+	utilities/dpdkvdpa-bench-meter.h \
 	utilities/dpdkvdpa-guest-vhost.c \
 	utilities/dpdkvdpa-guest-vhost.h \
 	utilities/dpdkvdpa-guest-virtq.c \
 	utilities/dpdkvdpa-guest-virtq.h
+
+utilities_dpdkvdpa_bench_nic_SOURCES = \
+	utilities/dpdkvdpa-bench-meter.c \
+	utilities/dpdkvdpa-bench-meter.h \
+	utilities/dpdkvdpa-bench-nic.c
+utilities_dpdkvdpa_bench_nic_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
+utilities_dpdkvdpa_bench_nic_LDADD = $(DPDK_LIBS)
 
 # The VF between which and the guest it measures.
 pkglib_LTLIBRARIES += utilities/librte_net_bench.la
@@ -54,6 +63,8 @@ utilities/dpdkvdpa-paths.sh: Makefile
 	  DPDKVDPA_GUEST '$(abs_top_builddir)/utilities/dpdkvdpa-guest' \
 	  DPDKVDPA_BENCH_GUEST \
 	    '$(abs_top_builddir)/utilities/dpdkvdpa-bench-guest' \
+	  DPDKVDPA_BENCH_NIC \
+	    '$(abs_top_builddir)/utilities/dpdkvdpa-bench-nic' \
 	  DPDKVDPA_BENCH_VF \
 	    '$(abs_top_builddir)/utilities/.libs/librte_net_bench.so' \
 	  DPDKVDPA_SCHEMA '$(OVS_SRCDIR)/vswitchd/vswitch.ovsschema' \
@@ -67,6 +78,7 @@ utilities/installed/dpdkvdpa-paths.sh: Makefile
 	  DPDKVDPA_DRIVER '$(pkglibdir)/librte_net_nicsim.so' \
 	  DPDKVDPA_GUEST '$(bindir)/dpdkvdpa-guest' \
 	  DPDKVDPA_BENCH_GUEST '$(pkglibexecdir)/dpdkvdpa-bench-guest' \
+	  DPDKVDPA_BENCH_NIC '$(pkglibexecdir)/dpdkvdpa-bench-nic' \
 	  DPDKVDPA_BENCH_VF '$(pkglibdir)/librte_net_bench.so' \
 	  DPDKVDPA_SCHEMA '/usr/share/openvswitch/vswitch.ovsschema' \
 	  DPDKVDPA_PATH '$(bindir):$(sbindir)' \

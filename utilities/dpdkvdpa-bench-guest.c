@@ -34,7 +34,7 @@
 
 #define _GNU_SOURCE 1
 
-#include "dpdkvdpa-bench-cpu.h"
+#include "dpdkvdpa-bench-meter.h"
 #include "dpdkvdpa-guest-vhost.h"
 #include "dpdkvdpa-guest-virtq.h"
 
@@ -51,9 +51,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #define PROGRAM "dpdkvdpa-bench-guest"
 
@@ -75,11 +73,6 @@
 
 /* Where the guest's memory begins for the guest. */
 #define GUEST_PHYS_BASE 0x40000000ULL
-
-/* A run is made of slices of so many seconds.  Those in which this program or
- * the switch had less than this part of its core do not count. */
-#define SLICE 0.0005
-#define UNDISTURBED 0.99
 
 /* How long the switch may take for what it has got already, in seconds. */
 #define DRAIN_TIMEOUT 2.0
@@ -115,36 +108,16 @@ struct generator {
     struct vhost vhost;
     struct vhost_memory mem;
     struct pair pairs[MAX_PAIRS];
-    struct cpu_clock switch_cpu;    /* Of the thread that forwards. */
-    bool watching;                  /* 'switch_cpu' is open. */
+    struct meter meter;
     bool connected;
     bool out_of_order;          /* The switch broke the rule. */
 
-    /* Looks at rings, since the last run began to be measured: all, and those
-     * that found that the switch had been waiting for us. */
+    /* Looks at rings: all, and those that found that the switch had been
+     * waiting for us. */
     uint64_t looks;
     uint64_t tx_starved;
     uint64_t rx_starved;
 };
-
-static double
-now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-/* Returns the CPU time of this thread, in seconds. */
-static double
-own_cpu_seconds(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 /* Answers a command with an error. */
 static void
@@ -331,10 +304,12 @@ receive(struct generator *g, struct pair *p)
     return n;
 }
 
-/* Makes traffic until 'deadline', on the clock of now(). */
+/* Makes traffic until 'deadline'. */
 static void
-make_traffic(struct generator *g, double deadline)
+make_traffic(void *g_, double deadline)
 {
+    struct generator *g = g_;
+
     do {
         for (int i = 0; i < 64; i++) {
             for (int j = 0; j < g->opt.n_pairs; j++) {
@@ -343,7 +318,7 @@ make_traffic(struct generator *g, double deadline)
             }
         }
         g->looks += 64 * g->opt.n_pairs;
-    } while (now() < deadline && !g->out_of_order);
+    } while (meter_now() < deadline && !g->out_of_order);
 }
 
 /* Waits until the switch took all that it was given to send.  Returns false if
@@ -351,7 +326,7 @@ make_traffic(struct generator *g, double deadline)
 static bool
 drain(struct generator *g)
 {
-    double deadline = now() + DRAIN_TIMEOUT;
+    double deadline = meter_now() + DRAIN_TIMEOUT;
     int n_busy;
 
     do {
@@ -363,7 +338,7 @@ drain(struct generator *g)
             transmit(g, p, false);
             n_busy += p->tx.next_used != p->tx.next_avail;
         }
-    } while (n_busy && now() < deadline);
+    } while (n_busy && meter_now() < deadline);
     return !n_busy;
 }
 
@@ -383,6 +358,22 @@ sum(const struct generator *g)
         total.rx_odd += c->rx_odd;
     }
     return total;
+}
+
+/* The meter's read(). */
+static void
+read_counters(const void *g_, uint64_t *counters)
+{
+    const struct generator *g = g_;
+    struct counts c = sum(g);
+
+    counters[0] = c.tx;
+    counters[1] = c.rx;
+    counters[2] = c.rx_bytes;
+    counters[3] = c.rx_odd;
+    counters[4] = g->looks;
+    counters[5] = g->tx_starved;
+    counters[6] = g->rx_starved;
 }
 
 static bool
@@ -408,7 +399,7 @@ check_peer(struct generator *g)
 static void
 cmd_wait(struct generator *g, double seconds)
 {
-    double deadline = now() + seconds;
+    double deadline = meter_now() + seconds;
     struct virtq *rings[2 * MAX_PAIRS];
     int n_pairs = g->opt.n_pairs;
     uint64_t wanted;
@@ -417,7 +408,7 @@ cmd_wait(struct generator *g, double seconds)
     while ((error = vhost_accept(&g->vhost)) == EAGAIN) {
         struct pollfd pfd = { .fd = g->vhost.listen_fd, .events = POLLIN };
 
-        if (now() > deadline) {
+        if (meter_now() > deadline) {
             fail("the switch did not connect in %g seconds", seconds);
             return;
         }
@@ -451,118 +442,47 @@ cmd_wait(struct generator *g, double seconds)
 static void
 cmd_watch(struct generator *g, int tid)
 {
-    int error;
+    int error = meter_watch(&g->meter, tid);
 
-    if (g->watching) {
-        cpu_clock_close(&g->switch_cpu);
-    }
-    error = cpu_clock_open(&g->switch_cpu, tid);
-    g->watching = !error;
     if (error) {
         errno = error;
         fail("thread %d can't be watched: %m", tid);
     } else {
-        printf("{\"exact\": %s}\n", g->switch_cpu.exact ? "true" : "false");
+        printf("{\"exact\": %s}\n", g->meter.exact ? "true" : "false");
     }
-}
-
-/* What happened in a part of a run. */
-struct slice {
-    double seconds;
-    double switch_cpu;
-    double tsc;
-    struct counts counts;
-};
-
-/* Makes traffic for one slice and stores what happened into '*slice'.  Returns
- * true if nobody else had one of the two cores meanwhile, as far as is to be
- * known. */
-static bool
-run_slice(struct generator *g, struct slice *slice)
-{
-    struct counts before = sum(g), after;
-    double own_cpu = own_cpu_seconds();
-    uint64_t cpu = g->watching ? cpu_clock_read(&g->switch_cpu) : 0;
-    uint64_t tsc = __rdtsc();
-    double start = now();
-
-    make_traffic(g, start + SLICE);
-    slice->seconds = now() - start;
-    slice->tsc = __rdtsc() - tsc;
-    slice->switch_cpu = slice->seconds;
-    if (g->watching) {
-        slice->switch_cpu = (cpu_clock_read(&g->switch_cpu) - cpu) / 1e9;
-    }
-    own_cpu = own_cpu_seconds() - own_cpu;
-    after = sum(g);
-    slice->counts = (struct counts) {
-        .tx = after.tx - before.tx,
-        .rx = after.rx - before.rx,
-        .rx_bytes = after.rx_bytes - before.rx_bytes,
-        .rx_odd = after.rx_odd - before.rx_odd,
-    };
-    return (own_cpu >= UNDISTURBED * slice->seconds
-            && (!g->watching || !g->switch_cpu.exact
-                || slice->switch_cpu >= UNDISTURBED * slice->seconds));
 }
 
 static void
 cmd_run(struct generator *g, double warm_up, double seconds)
 {
-    struct counts pair_before[MAX_PAIRS];
-    int n_slices = seconds / SLICE + 0.5;
-    struct slice total = { .seconds = 0 };
-    bool was_quiet = false;
-    int n_counted = 0;
+    static const char *const names[] = {
+        "tx", "rx", "rx_bytes", "rx_odd", "looks", "tx_starved", "rx_starved",
+        NULL
+    };
+    struct counts before[MAX_PAIRS];
+    struct meter_result result;
     bool drained;
 
     if (!check_peer(g)) {
         return;
     }
-    make_traffic(g, now() + warm_up);
-
-    g->looks = g->tx_starved = g->rx_starved = 0;
     for (int i = 0; i < g->opt.n_pairs; i++) {
-        pair_before[i] = g->pairs[i].counts;
+        before[i] = g->pairs[i].counts;
     }
-    for (int i = 0; i < n_slices && !g->out_of_order; i++) {
-        struct slice slice;
-        bool quiet = run_slice(g, &slice);
-
-        /* After a disturbance, rings and caches recover for a slice. */
-        if (quiet && was_quiet) {
-            total.seconds += slice.seconds;
-            total.switch_cpu += slice.switch_cpu;
-            total.tsc += slice.tsc;
-            total.counts.tx += slice.counts.tx;
-            total.counts.rx += slice.counts.rx;
-            total.counts.rx_bytes += slice.counts.rx_bytes;
-            total.counts.rx_odd += slice.counts.rx_odd;
-            n_counted++;
-        }
-        was_quiet = quiet;
-    }
+    meter_run(&g->meter, warm_up, seconds, &result);
     drained = drain(g);
     if (!check_peer(g)) {
         return;
     }
 
-    printf("{\"slices\": %d, \"counted\": %d, \"seconds\": %.9f, "
-           "\"switch_cpu\": %.9f, \"tsc_hz\": %.0f, "
-           "\"tx\": %"PRIu64", \"rx\": %"PRIu64", \"rx_bytes\": %"PRIu64", "
-           "\"rx_odd\": %"PRIu64", \"looks\": %"PRIu64", "
-           "\"tx_starved\": %"PRIu64", \"rx_starved\": %"PRIu64", "
-           "\"drained\": %s, \"pairs\": [",
-           n_slices, n_counted, total.seconds, total.switch_cpu,
-           n_counted ? total.tsc / total.seconds : 0,
-           total.counts.tx, total.counts.rx, total.counts.rx_bytes,
-           total.counts.rx_odd, g->looks, g->tx_starved, g->rx_starved,
-           drained ? "true" : "false");
+    putchar('{');
+    meter_print(&result, names);
+    printf("\"drained\": %s, \"pairs\": [", drained ? "true" : "false");
     for (int i = 0; i < g->opt.n_pairs; i++) {
         const struct counts *c = &g->pairs[i].counts;
 
         printf("%s{\"tx\": %"PRIu64", \"rx\": %"PRIu64"}", i ? ", " : "",
-               c->tx - pair_before[i].tx, c->rx - pair_before[i].rx);
+               c->tx - before[i].tx, c->rx - before[i].rx);
     }
     puts("]}");
 }
@@ -610,7 +530,7 @@ set_up(struct generator *g, const sigset_t *wait_sigmask)
     uint8_t *mem;
     int error;
 
-    error = opt->core >= 0 ? cpu_pin(opt->core) : 0;
+    error = opt->core >= 0 ? meter_pin(opt->core) : 0;
     if (error) {
         errno = error;
         fprintf(stderr, PROGRAM": can't run on core %d: %m\n", opt->core);
@@ -764,6 +684,7 @@ main(int argc, char *argv[])
     sigset_t wait_sigmask;
 
     parse_options(&g.opt, argc, argv);
+    meter_init(&g.meter, make_traffic, read_counters, &g);
     sigprocmask(SIG_BLOCK, NULL, &wait_sigmask);
     if (set_up(&g, &wait_sigmask)) {
         return EXIT_FAILURE;

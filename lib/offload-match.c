@@ -344,12 +344,12 @@ parse_ipv6(struct match_parser *mp, enum frag frag)
         if (frag == FRAG_FIRST) {
             /* Nothing but the fragment header before the protocol, for the
              * same reason. */
-            if (is_ipv6_ext(mp->key->nw_proto)) {
-                return offload_refuse(mp->refusal,
-                                      OFFLOAD_REFUSAL_MATCH_IPV6_EXT);
+            if (om->ip_proto_known) {
+                frag_spec->next_header = om->ip_proto;
+                frag_mask->next_header = UINT8_MAX;
+            } else {
+                offload_match_exclude_ipv6_ext(om);
             }
-            frag_spec->next_header = mp->key->nw_proto;
-            frag_mask->next_header = UINT8_MAX;
             frag_spec->frag_data = htons(RTE_IPV6_EHDR_MF_MASK);
             frag_mask->frag_data = htons(RTE_IPV6_EHDR_MF_MASK
                                          | RTE_IPV6_EHDR_FO_MASK);
@@ -598,6 +598,7 @@ offload_match_init(struct offload_match *om, const struct match *match,
 void
 offload_match_exclude_ipv6_ext(struct offload_match *om)
 {
+    /* Where fragments are matched, 'has_frag_ext' is so in 'spec'. */
     om->ipv6.mask.has_hop_ext = 1;
     om->ipv6.mask.has_route_ext = 1;
     om->ipv6.mask.has_frag_ext = 1;

@@ -116,8 +116,9 @@ struct offload_match {
 bool offload_match_init(struct offload_match *om, const struct match *match,
                         uint16_t port_id, struct offload_refusal *refusal);
 
-/* Narrows 'om', a match on IPv6, to packets without extension headers: for
- * actions whose result depends on them. */
+/* Narrows 'om', a match on IPv6, to packets without extension headers (other
+ * than the fragment header, where the match is on that): for actions whose
+ * result depends on them. */
 void offload_match_exclude_ipv6_ext(struct offload_match *om);
 
 #endif /* offload-match.h */

@@ -56,7 +56,7 @@
     OFFLOAD_REFUSAL(MATCH_ETH_TYPE_NONE, "match-eth_type-none",               \
         "the match is on frames without an EtherType (IEEE 802.2)")           \
     OFFLOAD_REFUSAL(MATCH_ETH_TYPE_VLAN, "match-eth_type-vlan",               \
-        "the match takes a VLAN tag for an EtherType (vlan-limit=0)")         \
+        "the match takes a VLAN tag, cut short or ignored, for an EtherType") \
     OFFLOAD_REFUSAL(MATCH_VLAN_TPID, "match-vlan-tpid",                       \
         "the match is on a part of a VLAN tag's TPID")                        \
     OFFLOAD_REFUSAL(MATCH_VLAN_SECOND, "match-vlan-second",                   \

@@ -192,9 +192,30 @@ port_name(const struct nicsim_vdev *vdev, uint32_t fn, char *name,
     }
 }
 
+/* Allocates an ethdev whose id is above 'min_id'. */
+static struct rte_eth_dev *
+allocate_ethdev(const char *name, int min_id)
+{
+    struct rte_eth_dev *low[RTE_MAX_ETHPORTS];
+    struct rte_eth_dev *dev;
+    unsigned int n_low = 0;
+
+    while ((dev = rte_eth_dev_allocate(name))
+           && dev->data->port_id <= min_id) {
+        /* Keep this id until we have a higher one. */
+        snprintf(dev->data->name, sizeof dev->data->name, "%.32s~%u", name,
+                 n_low);
+        low[n_low++] = dev;
+    }
+    while (n_low) {
+        rte_eth_dev_release_port(low[--n_low]);
+    }
+    return dev;
+}
+
 int
-nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn,
-                   struct nicsim_port **portp)
+nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn, int min_id,
+                   const struct nicsim_port *old, struct nicsim_port **portp)
 {
     char name[RTE_ETH_NAME_MAX_LEN];
     struct nicsim_port *port;
@@ -202,7 +223,7 @@ nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn,
     int error;
 
     port_name(vdev, fn, name, sizeof name);
-    dev = rte_eth_dev_allocate(name);
+    dev = allocate_ethdev(name, min_id);
     if (!dev) {
         return ENOSPC;
     }
@@ -219,11 +240,18 @@ nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn,
     port->vdev = vdev;
     port->fn = fn;
     port->doorbell = -1;
+    port->dead = 1;
     LIST_INIT(&port->flows);
 
     error = port_open(port, &port->mac);
-    if (error) {
+    if (error && !old) {
         goto error;
+    }
+    if (error) {
+        port->n_vfs = old->n_vfs;
+        port->max_queues = old->max_queues;
+        port->max_mtu = old->max_mtu;
+        port->mac = old->mac;
     }
     dev->data->mac_addrs = &port->mac;
     dev->dev_ops = &nicsim_eth_dev_ops;
@@ -239,14 +267,10 @@ nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn,
     if (nicsim_port_kind(port) == NICSIM_FN_REP) {
         dev->data->dev_flags |= RTE_ETH_DEV_REPRESENTOR;
         dev->data->representor_id = NICSIM_FN_INDEX(fn);
-        dev->data->backer_port_id = nicsim_vdev_pf_id(vdev);
-        if (dev->data->backer_port_id == RTE_MAX_ETHPORTS) {
-            dev->data->backer_port_id = dev->data->port_id;
-        }
+        dev->data->backer_port_id = dev->data->port_id;
     }
     nicsim_port_update_link(port);
     *portp = port;
-    rte_eth_dev_probing_finish(dev);
     return 0;
 
 error:

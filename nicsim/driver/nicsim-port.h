@@ -9,10 +9,8 @@
  *
  * A 'struct nicsim_vdev' is a plugged vdev.  "net_nicsim<N>" holds the PF and
  * the representors, "net_nicsim<N>_vf<I>" a VF.  A port may be closed while
- * its vdev stays plugged and other ports of it are in use; the vdev bus would
- * not probe such a device again, so the next rte_dev_probe() that names the
- * vdev brings back what is missing by way of the bus's scan hook (see
- * nicsim-probe.c).
+ * its vdev stays plugged and other ports of it are in use, and be wanted again
+ * later: see nicsim-probe.c for how it comes back.
  *
  * A port whose NIC died stays there, with its link down, and all that is asked
  * of it fails with EIO, until it is closed or configured anew: configuring
@@ -21,6 +19,7 @@
 #ifndef NICSIM_PORT_H
 #define NICSIM_PORT_H 1
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -45,6 +44,12 @@ struct nicsim_vdev {
     unsigned int vf;                    /* If 'is_vf'. */
     const char *args_seen;              /* Devargs that were last handled;
                                          * to compare, not to read. */
+    bool removing;
+
+    /* The thread that puts a new PF into the place of a closed one. */
+    pthread_t respawner;
+    bool respawning;                    /* It was started, not joined yet. */
+    bool unannounced;                   /* Applications don't know of it. */
 
     /* [0] is the PF or the VF, [1 + i] the representor of VF i; NULL where
      * none is open.  Guarded by a mutex of nicsim-probe.c. */
@@ -75,13 +80,16 @@ struct nicsim_port {
     LIST_HEAD(, rte_flow) flows;        /* Guarded by ethdev's flow mutex. */
 };
 
-/* Creates and announces the ethdev of function 'fn' of the NIC of 'vdev'.
+/* Creates the ethdev of function 'fn' of the NIC of 'vdev', which has to be
+ * announced by rte_eth_dev_probing_finish().  Its id is above 'min_id'.
  * Returns 0 and stores the port in '*portp', or returns a positive errno after
- * logging why.  The port goes when its ethdev is closed. */
-int nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn,
+ * logging why.  If the NIC can't be reached but 'old' is not NULL, the port is
+ * made as 'old' was, and without a NIC.  It goes when its ethdev is closed. */
+int nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn, int min_id,
+                       const struct nicsim_port *old,
                        struct nicsim_port **portp);
 
-/* For nicsim_port_create()'s callback: a port of 'vdev' is being closed. */
+/* To be called last when the ethdev of a port of 'vdev' is being closed. */
 void nicsim_vdev_forget(struct nicsim_vdev *vdev, struct nicsim_port *port);
 
 /* The id of the PF's ethdev of 'vdev', or RTE_MAX_ETHPORTS. */

@@ -15,19 +15,33 @@
  * are left out as soon as fewer ports would be free than representors exist.
  *
  * An application may close a single port of a vdev (rte_eth_dev_close) and ask
- * for it again later (rte_dev_probe).  On a PCI bus the driver's probe
- * function would be called; the vdev bus says EEXIST, which rte_dev_probe()
- * takes for success.  But it scans the bus before that, having put the new
- * devargs in the place of the old ones: so we hook into the scan, and bring
- * back whatever is missing of a vdev whose devargs were replaced. */
+ * for it again later, by looking for it and, if it is not there,
+ * rte_dev_probe().  On a PCI bus the driver's probe function would be called;
+ * the vdev bus says EEXIST, which rte_dev_probe() takes for success.  But it
+ * scans the bus before that, having put the new devargs in the place of the
+ * old ones: so we hook into the scan, and bring back whatever is missing of a
+ * vdev whose devargs were replaced.
+ *
+ * The PF needs more care.  Who looks for "net_nicsim0" without further
+ * arguments is given the first port of the device, representor or not
+ * (eth_dev_match() in DPDK 22.11 forgets to ask in this case), and would take
+ * a representor for the closed PF.  So a PF always has a lower port id than
+ * its representors, and when it is closed while there are any, a new one
+ * takes its place before anybody can look for it: a thread holds the lock of
+ * the vdev bus from before the old port is released until the new one is
+ * there.  It is announced (RTE_ETH_EVENT_NEW) when the vdev is probed. */
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include <bus_driver.h>
 #include <bus_vdev_driver.h>
 #include <ethdev_driver.h>
 #include <rte_kvargs.h>
@@ -267,39 +281,160 @@ set_backers(struct nicsim_vdev *vdev)
     pthread_mutex_unlock(&vdevs_mutex);
 }
 
-void
-nicsim_vdev_forget(struct nicsim_vdev *vdev, struct nicsim_port *port)
+static void
+set_port(struct nicsim_vdev *vdev, unsigned int slot,
+         struct nicsim_port *port)
 {
     pthread_mutex_lock(&vdevs_mutex);
-    for (unsigned int i = 0; i <= NICSIM_MAX_VFS; i++) {
-        if (vdev->ports[i] == port) {
-            vdev->ports[i] = NULL;
-        }
-    }
+    vdev->ports[slot] = port;
     pthread_mutex_unlock(&vdevs_mutex);
-    if (nicsim_port_kind(port) == NICSIM_FN_PF) {
-        set_backers(vdev);
-    }
+    set_backers(vdev);
 }
 
 static int
 add_port(struct nicsim_vdev *vdev, unsigned int slot, uint32_t fn)
 {
+    uint16_t pf_id = nicsim_vdev_pf_id(vdev);
     struct nicsim_port *port;
     int error;
 
-    error = nicsim_port_create(vdev, fn, &port);
+    error = nicsim_port_create(vdev, fn,
+                               pf_id == RTE_MAX_ETHPORTS ? -1 : pf_id,
+                               NULL, &port);
     if (!error) {
-        pthread_mutex_lock(&vdevs_mutex);
-        vdev->ports[slot] = port;
-        pthread_mutex_unlock(&vdevs_mutex);
+        set_port(vdev, slot, port);
+        rte_eth_dev_probing_finish(port->dev);
     }
     return error;
+}
+
+/* Putting a new PF into the place of a closed one. */
+
+#define RESPAWN_TIMEOUT_MS 1000
+
+struct respawn {
+    struct nicsim_vdev *vdev;
+    struct nicsim_port old;             /* A copy. */
+    uint16_t old_id;
+    sem_t locked;                       /* The bus's lock is ours. */
+    unsigned int refs;                  /* Atomic. */
+};
+
+static void
+respawn_unref(struct respawn *respawn)
+{
+    if (!__atomic_sub_fetch(&respawn->refs, 1, __ATOMIC_ACQ_REL)) {
+        sem_destroy(&respawn->locked);
+        free(respawn);
+    }
+}
+
+/* The bus calls this with its lock held. */
+static int
+respawn_locked(const struct rte_device *dev __rte_unused,
+               const void *respawn_)
+{
+    struct respawn *respawn = (struct respawn *) (uintptr_t) respawn_;
+    struct nicsim_vdev *vdev = respawn->vdev;
+    struct rte_eth_dev *old_dev = &rte_eth_devices[respawn->old_id];
+    struct nicsim_port *port;
+
+    sem_post(&respawn->locked);
+    for (int i = 0; i < RESPAWN_TIMEOUT_MS * 50; i++) {
+        if (__atomic_load_n(&old_dev->data->name[0], __ATOMIC_ACQUIRE)
+            == '\0') {
+            break;
+        }
+        usleep(20);
+    }
+    if (!nicsim_port_create(vdev, NICSIM_FN(NICSIM_FN_PF, 0), -1,
+                            &respawn->old, &port)) {
+        vdev->unannounced = true;
+        port->dev->state = RTE_ETH_DEV_ATTACHED;
+        set_port(vdev, 0, port);
+    }
+    return 0;
+}
+
+static void *
+respawn_main(void *respawn_)
+{
+    struct respawn *respawn = respawn_;
+
+    respawn->vdev->dev->device.bus->find_device(NULL, respawn_locked,
+                                                respawn);
+    respawn_unref(respawn);
+    return NULL;
+}
+
+static void
+join_respawner(struct nicsim_vdev *vdev)
+{
+    if (vdev->respawning) {
+        pthread_join(vdev->respawner, NULL);
+        vdev->respawning = false;
+    }
+}
+
+/* Starts what will put a new PF into the place of 'port' as soon as that has
+ * been released, and waits until nobody can come before it.  (Somebody who
+ * closes the port with the bus's lock held, such as a driver of stacked vdevs,
+ * waits for nothing.) */
+static void
+start_respawn(struct nicsim_vdev *vdev, const struct nicsim_port *port)
+{
+    struct respawn *respawn;
+    struct timespec until;
+
+    join_respawner(vdev);
+    respawn = calloc(1, sizeof *respawn);
+    if (!respawn) {
+        return;
+    }
+    respawn->vdev = vdev;
+    respawn->old = *port;
+    respawn->old_id = port->dev->data->port_id;
+    respawn->refs = 2;
+    sem_init(&respawn->locked, 0, 0);
+    if (pthread_create(&vdev->respawner, NULL, respawn_main, respawn)) {
+        sem_destroy(&respawn->locked);
+        free(respawn);
+        return;
+    }
+    vdev->respawning = true;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    sem_timedwait(&respawn->locked, &until);
+    respawn_unref(respawn);
+}
+
+void
+nicsim_vdev_forget(struct nicsim_vdev *vdev, struct nicsim_port *port)
+{
+    bool others = false;
+
+    pthread_mutex_lock(&vdevs_mutex);
+    for (unsigned int i = 0; i <= NICSIM_MAX_VFS; i++) {
+        if (vdev->ports[i] == port) {
+            vdev->ports[i] = NULL;
+        } else if (vdev->ports[i]) {
+            others = true;
+        }
+    }
+    pthread_mutex_unlock(&vdevs_mutex);
+    if (nicsim_port_kind(port) == NICSIM_FN_PF) {
+        set_backers(vdev);
+        if (others && !vdev->removing) {
+            start_respawn(vdev, port);
+        }
+    }
 }
 
 static void
 remove_ports(struct nicsim_vdev *vdev)
 {
+    join_respawner(vdev);
+    vdev->removing = true;
     /* The representors first: the PF takes the rules with it. */
     for (int i = NICSIM_MAX_VFS; i >= 0; i--) {
         if (vdev->ports[i]) {
@@ -351,7 +486,9 @@ fill_vdev(struct nicsim_vdev *vdev, const char *args, struct request *request)
         if (error) {
             goto out;
         }
-        set_backers(vdev);
+    } else if (vdev->unannounced) {
+        vdev->unannounced = false;
+        rte_eth_dev_probing_finish(vdev->ports[0]->dev);
     }
     /* Those that were asked for, then the others. */
     for (unsigned int i = 0; i < host->n_vfs && !error; i++) {
@@ -503,6 +640,7 @@ scan_hook(void *arg __rte_unused)
             const char *name = rte_vdev_device_name(vdev->dev);
 
             vdev->args_seen = args;
+            join_respawner(vdev);
             if (!parse_args(name, args, vdev->is_vf, &request)) {
                 if (request.path && strcmp(request.path, vdev->path)) {
                     NICSIM_LOG(ERR, "%s: plugged with another NIC already: "

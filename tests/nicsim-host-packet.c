@@ -109,6 +109,10 @@ cmd_tx(char **words, int n)
             struct nicsim_tx_desc *desc = &ring->tx[slot];
             uint32_t len = frame.len - ofs < seg ? frame.len - ofs : seg;
 
+            if (ring->tail + 1 - ring->regs->head > ring->n) {
+                show_tail(fn, ring);
+                wait_sent(ring, ring->n - 1);
+            }
             memset(desc, 0, sizeof *desc);
             desc->addr = (addr ? addr : (uintptr_t) data) + ofs;
             desc->len = len;
@@ -123,10 +127,6 @@ cmd_tx(char **words, int n)
             ofs += len;
             if (ofs == frame.len && !word_value(words, n, "noeop")) {
                 desc->flags |= NICSIM_TX_EOP;
-            }
-            if (ring->tail + 1 - ring->regs->head > ring->n) {
-                show_tail(fn, ring);
-                wait_sent(ring, ring->n - 1);
             }
             ring->tail++;
         } while (ofs < frame.len);

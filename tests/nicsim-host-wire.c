@@ -43,20 +43,22 @@ cmd_link(char **words, int n)
     }
 }
 
-/* wire IFACE: IFACE is the wire's far end. */
+/* wire: the interface that $NICSIM_WIRE names is the wire's far end. */
 void
 cmd_wire(char **words, int n)
 {
     struct sockaddr_ll sll = {
         .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
-        .sll_ifindex = if_nametoindex(words[0]),
     };
+    const char *name = getenv("NICSIM_WIRE");
     char path[128];
     char *up[] = { "up" };
     int fd;
 
+    (void) words;
     (void) n;
-    snprintf(wire_name, sizeof wire_name, "%s", words[0]);
+    snprintf(wire_name, sizeof wire_name, "%s", name ? name : "");
+    sll.sll_ifindex = if_nametoindex(wire_name);
 
     /* The kernel shall not send anything by itself. */
     snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/disable_ipv6",

@@ -697,7 +697,7 @@ static const struct {
     { "validate", cmd_validate, 1 }, { "query", cmd_query, 1 },
     { "destroy", cmd_destroy, 1 }, { "flush", cmd_flush, 1 },
     { "rules", cmd_rules, 1 }, { "bench", cmd_bench, 0 },
-    { "wire", cmd_wire, 1 }, { "link", cmd_link, 1 }, { "wtx", cmd_wtx, 0 },
+    { "wire", cmd_wire, 0 }, { "link", cmd_link, 1 }, { "wtx", cmd_wtx, 0 },
     { "wrx", cmd_wrx, 0 }, { "pcap", cmd_pcap, 1 },
 };
 

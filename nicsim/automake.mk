@@ -3,6 +3,8 @@
 
 NICSIM_CPPFLAGS = -I $(top_srcdir) -D_GNU_SOURCE -DVERSION=\"$(VERSION)\"
 
+dist_man_MANS += nicsim/nicsimd.8 nicsim/nicsimctl.8
+
 # The device.
 sbin_PROGRAMS += nicsim/nicsimd
 nicsim_nicsimd_SOURCES = \

@@ -152,30 +152,30 @@ has_frame(const struct ring *ring)
                       != ring->next;
 }
 
-/* Takes the next frame of 'fn' to 'data', waiting 'ms' for it: from queue '*q',
- * or from any if that is -1.  Returns its length, or 0, its first descriptor,
+/* Takes the next frame of 'fn' to 'data', waiting 'ms' for it: from queue
+ * '*queue', or from any if that is -1.  Returns its length, or 0, its first descriptor,
  * the number of descriptors and its queue. */
 static uint32_t
-take_frame(struct function *fn, int *q, uint8_t *data,
+take_frame(struct function *fn, int *queue, uint8_t *data,
            struct nicsim_rx_desc *first, int ms, int *n_desc)
 {
     struct timespec start;
     struct ring *ring;
     uint32_t len = 0;
+    bool any = *queue < 0;
+    int q = any ? 0 : *queue;
     bool eop = false;
 
     clock_gettime(CLOCK_MONOTONIC, &start);
-    for (int i = *q < 0 ? 0 : *q; !has_frame(&fn->rx[i]);
-         i = *q < 0 ? (i + 1) % NICSIM_MAX_QUEUES : *q) {
+    while (!has_frame(&fn->rx[q])) {
         if (passed(&start, ms)) {
             return 0;
         }
         usleep(50);
+        q = any ? (q + 1) % NICSIM_MAX_QUEUES : q;
     }
-    while (*q < 0 || !has_frame(&fn->rx[*q])) {
-        *q = (*q + 1) % NICSIM_MAX_QUEUES;
-    }
-    ring = &fn->rx[*q];
+    *queue = q;
+    ring = &fn->rx[q];
     *n_desc = 0;
     while (!eop) {
         uint32_t slot = ring->next & (ring->n - 1);

@@ -1,2 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) 2026 The ovs-dpdkvdpa authors
+
+dist_doc_DATA += \
+	Documentation/design.md \
+	Documentation/dpdkvdpa-port.md \
+	Documentation/nicsim.md \
+	Documentation/offload.md \
+	Documentation/testing.md

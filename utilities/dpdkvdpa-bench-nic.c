@@ -21,8 +21,10 @@
  *
  *     watch TID              Has later runs tell the CPU time of that thread,
  *                            the NIC's.
- *     run WARM-UP SECONDS    Makes traffic, and counts for SECONDS of it, but
- *                            only while nobody else had one of the cores.
+ *     run one|all WARM-UP SECONDS
+ *                            Makes traffic through one or all of the rules,
+ *                            and counts for SECONDS of it, but only while
+ *                            nobody else had one of the cores.
  *
  * The answer is a JSON object, with "error" in it if something went wrong.
  * Between commands it sleeps.  It ends with stdin. */
@@ -67,7 +69,6 @@ struct options {
     int core;
     int frame_len;
     int n_rules;                /* Each way. */
-    bool spread;                /* Traffic goes through all of them. */
     bool huge;
 };
 
@@ -84,6 +85,7 @@ struct bench {
     struct rte_mempool *pool;
     uint16_t pf_id;
     struct vf vfs[2];
+    bool spread;                /* Traffic goes through all rules. */
     struct meter meter;
     uint64_t packets;           /* Received from the NIC. */
     uint64_t looks;             /* At a VF's receive ring. */
@@ -124,7 +126,7 @@ choose_rule(const struct bench *b, int index, struct vf *vf,
 
     set_mac(&eth->src_addr, index, 0);
     set_mac(&eth->dst_addr, !index, vf->next_flow);
-    if (b->opt.spread && ++vf->next_flow == (uint32_t) b->opt.n_rules) {
+    if (!b->spread || ++vf->next_flow == (uint32_t) b->opt.n_rules) {
         vf->next_flow = 0;
     }
 }
@@ -408,11 +410,15 @@ serve(struct bench *b)
 
     while (fgets(line, sizeof line, stdin)) {
         double warm_up, seconds;
+        char rules[4];
         int tid;
 
         if (sscanf(line, "watch %d", &tid) == 1) {
             cmd_watch(b, tid);
-        } else if (sscanf(line, "run %lf %lf", &warm_up, &seconds) == 2) {
+        } else if (sscanf(line, "run %3s %lf %lf", rules, &warm_up,
+                          &seconds) == 3
+                   && (!strcmp(rules, "one") || !strcmp(rules, "all"))) {
+            b->spread = !strcmp(rules, "all");
             cmd_run(b, warm_up, seconds);
         } else {
             fail("unknown command");
@@ -472,7 +478,6 @@ usage(void)
          "  --core N        run on this core (default: 0)\n"
          "  --size BYTES    of a frame (default: 64)\n"
          "  --rules N       rules each way (default: 1)\n"
-         "  --spread        traffic through all rules, not only one\n"
          "  --no-huge       without huge pages\n"
          "Commands come on stdin, answers go to stdout.");
 }
@@ -497,7 +502,7 @@ static void
 parse_options(struct options *opt, int argc, char *argv[])
 {
     enum {
-        OPT_DRIVER = 256, OPT_NIC, OPT_CORE, OPT_SIZE, OPT_RULES, OPT_SPREAD,
+        OPT_DRIVER = 256, OPT_NIC, OPT_CORE, OPT_SIZE, OPT_RULES,
         OPT_NO_HUGE
     };
     static const struct option options[] = {
@@ -506,7 +511,6 @@ parse_options(struct options *opt, int argc, char *argv[])
         { "core", required_argument, NULL, OPT_CORE },
         { "size", required_argument, NULL, OPT_SIZE },
         { "rules", required_argument, NULL, OPT_RULES },
-        { "spread", no_argument, NULL, OPT_SPREAD },
         { "no-huge", no_argument, NULL, OPT_NO_HUGE },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
@@ -533,9 +537,6 @@ parse_options(struct options *opt, int argc, char *argv[])
             break;
         case OPT_RULES:
             opt->n_rules = parse_number("rules", optarg, 1, 1000000);
-            break;
-        case OPT_SPREAD:
-            opt->spread = true;
             break;
         case OPT_NO_HUGE:
             opt->huge = false;

@@ -153,8 +153,8 @@ has_frame(const struct ring *ring)
 }
 
 /* Takes the next frame of 'fn' to 'data', waiting 'ms' for it: from queue
- * '*queue', or from any if that is -1.  Returns its length, or 0, its first descriptor,
- * the number of descriptors and its queue. */
+ * '*queue', or from any if that is -1.  Returns its length, or 0, its first
+ * descriptor, the number of descriptors and its queue. */
 static uint32_t
 take_frame(struct function *fn, int *queue, uint8_t *data,
            struct nicsim_rx_desc *first, int ms, int *n_desc)

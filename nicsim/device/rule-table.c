@@ -4,6 +4,7 @@
 #include "rule-table.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <rte_branch_prediction.h>
 #include <rte_hash_crc.h>
@@ -274,6 +275,7 @@ rule_table_insert(struct rule_table *rt, const struct nicsim_rule *nr,
     union key key, mask;
     struct rule *rule;
     struct rule **head;
+    size_t size;
     int error;
 
     error = rule_table_check(rt, nr);
@@ -290,14 +292,16 @@ rule_table_insert(struct rule_table *rt, const struct nicsim_rule *nr,
         }
         t->next = *place;
     }
-    rule = zalloc(1, sizeof *rule + t->n_words * sizeof rule->words[0]
-                  + nr->n_actions * sizeof nr->actions[0]);
+    size = offsetof(struct rule, words[t->n_words])
+           + nr->n_actions * sizeof nr->actions[0];
+    rule = aligned_alloc(64, (size + 63) & ~(size_t) 63);
     if (!rule) {
         if (t != *place) {
             subtable_destroy(t);
         }
         return ENOMEM;
     }
+    memset(rule, 0, size);
     if (t != *place) {
         *place = t;
         rt->n_subtables++;

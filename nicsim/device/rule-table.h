@@ -37,7 +37,7 @@ struct rule {
     uint32_t fn;                        /* By which it was made. */
     uint32_t items;                     /* NICSIM_ITEM_*. */
 
-    struct rule *next;                  /* In the bucket. */
+    _Alignas(64) struct rule *next;     /* In the bucket. */
     uint32_t hash;
     uint16_t n_actions;
     uint8_t n_words;                    /* In 'words'. */

@@ -11,7 +11,7 @@ TESTSUITE_AT = \
 
 TESTSUITE_AT += tests/offload-translate.at tests/offload-nic.at
 
-TESTSUITE_AT += tests/port-options.at
+TESTSUITE_AT += tests/port-options.at tests/port-life.at
 EXTRA_DIST += tests/frames.py tests/traffic.py tests/vhost_guest.py
 
 # A host of nicsimd without DPDK.
@@ -41,6 +41,8 @@ tests_test_offload_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
 tests_test_offload_CFLAGS = $(DPDKVDPA_CFLAGS)
 tests_test_offload_LDADD = \
 	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
+
+TESTSUITE_AT += tests/bench.at
 
 TESTSUITE = $(srcdir)/tests/testsuite
 
@@ -85,3 +87,7 @@ $(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
 	$(AM_V_GEN)$(AUTOM4TE) --language=autotest -I '$(srcdir)' \
 	  -I '$(srcdir)/tests' -o $@.$$$$.tmp \
 	  $(srcdir)/tests/testsuite.at && mv $@.$$$$.tmp $@
+
+# The DPDK driver in stock programs.
+TESTSUITE_AT += tests/nicsim-driver.at
+EXTRA_DIST += tests/nicsim-frames

@@ -101,6 +101,7 @@ struct options {
     int core;                   /* -1: any. */
     bool huge;
     bool touch;
+    bool lenient;
 };
 
 struct generator {
@@ -588,6 +589,7 @@ usage(void)
          "  --core N        run on this core\n"
          "  --no-huge       guest memory without huge pages\n"
          "  --no-touch      do not look at packets\n"
+         "  --lenient       count also while others have a core\n"
          "Commands come on stdin, answers go to stdout.");
 }
 
@@ -612,7 +614,7 @@ parse_options(struct options *opt, int argc, char *argv[])
 {
     enum {
         OPT_SOCKET = 256, OPT_QUEUES, OPT_SIZE, OPT_RING_SIZE, OPT_FLOWS,
-        OPT_CORE, OPT_NO_HUGE, OPT_NO_TOUCH
+        OPT_CORE, OPT_NO_HUGE, OPT_NO_TOUCH, OPT_LENIENT
     };
     static const struct option options[] = {
         { "socket", required_argument, NULL, OPT_SOCKET },
@@ -623,6 +625,7 @@ parse_options(struct options *opt, int argc, char *argv[])
         { "core", required_argument, NULL, OPT_CORE },
         { "no-huge", no_argument, NULL, OPT_NO_HUGE },
         { "no-touch", no_argument, NULL, OPT_NO_TOUCH },
+        { "lenient", no_argument, NULL, OPT_LENIENT },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
@@ -660,6 +663,9 @@ parse_options(struct options *opt, int argc, char *argv[])
         case OPT_NO_TOUCH:
             opt->touch = false;
             break;
+        case OPT_LENIENT:
+            opt->lenient = true;
+            break;
         case 'h':
             usage();
             exit(EXIT_SUCCESS);
@@ -685,6 +691,7 @@ main(int argc, char *argv[])
 
     parse_options(&g.opt, argc, argv);
     meter_init(&g.meter, make_traffic, read_counters, &g);
+    g.meter.lenient = g.opt.lenient;
     sigprocmask(SIG_BLOCK, NULL, &wait_sigmask);
     if (set_up(&g, &wait_sigmask)) {
         return EXIT_FAILURE;

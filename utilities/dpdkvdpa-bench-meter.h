@@ -30,6 +30,7 @@
 struct meter {
     int fd;                     /* Tells the CPU time; -1: nobody's. */
     bool exact;
+    bool lenient;               /* Every slice counts. */
 
     /* What is measured.  traffic() makes traffic until 'deadline' on the clock
      * of meter_now(), read() copies the caller's counters. */

@@ -49,6 +49,7 @@ bin_SCRIPTS += \
 	utilities/dpdkvdpa-bench \
 	utilities/dpdkvdpa-sandbox
 dist_man_MANS += \
+	utilities/dpdkvdpa-bench.8 \
 	utilities/dpdkvdpa-guest.8 \
 	utilities/dpdkvdpa-sandbox.8
 

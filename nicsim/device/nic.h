@@ -7,7 +7,7 @@
  * nicsimd is one process with one thread of its own.  It moves packets in
  * bursts and, between bursts, serves the hosts' messages: so nothing here has
  * a lock, a rule is never half there, and a message costs the packets the
- * time that it takes (about a microsecond for a rule).
+ * time that it takes (some microseconds, of which a rule is less than one).
  *
  * A host may be wrong, hostile or dead.  Whatever is read from its memory, its
  * BARs or its messages is copied first, checked, and used from the copy. */

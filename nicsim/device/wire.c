@@ -23,6 +23,11 @@
 #define N_DESC   512
 #define N_MBUFS 2047            /* Both rings' and some to spare. */
 
+/* Bytes of a frame in an mbuf.  Drivers that receive into frames of the
+ * kernel's (af_packet) want mbufs of these frames' size, whatever the MTU. */
+#define SMALL_ROOM  2048
+#define BIG_ROOM   16384
+
 struct wire {
     uint16_t port;
     bool interrupt;             /* Its receive queue wakes us. */
@@ -53,6 +58,7 @@ wire_open(struct nic *nic)
     struct rte_eth_conf conf = { .intr_conf = { .rxq = 1 } };
     struct rte_eth_dev_info info;
     uint16_t n_rxd = N_DESC, n_txd = N_DESC;
+    uint16_t room;
     struct wire *wire;
     uint16_t port;
     int error;
@@ -70,10 +76,9 @@ wire_open(struct nic *nic)
     }
     wire->port = port;
     wire->max_frame = nic->opts.wire_mtu + FRAME_OVERHEAD;
+    room = wire->max_frame <= SMALL_ROOM ? SMALL_ROOM : BIG_ROOM;
     wire->pool = rte_pktmbuf_pool_create("wire", N_MBUFS, 64, 0,
-                                         RTE_PKTMBUF_HEADROOM
-                                         + RTE_ALIGN_CEIL(wire->max_frame,
-                                                          64),
+                                         RTE_PKTMBUF_HEADROOM + room,
                                          SOCKET_ID_ANY);
     if (!wire->pool) {
         fatal("no memory for the wire's packets (%s): --mem=%u is too small",

@@ -100,14 +100,23 @@ device_text(const struct nicsim_msg *msg, int code)
     return msg->text[0] ? msg->text : rte_strerror(code);
 }
 
-/* 'text' without the 'name' and colon that it may begin with. */
-static const char *
-skip_name(const char *text, const char *name)
+/* Refuses with the device's 'text' about the 'kind' ("item" or "action")
+ * 'name', which the text may name already. */
+static int
+refuse_with_text(struct rte_flow_error *error, int code,
+                 enum rte_flow_error_type type, const void *cause,
+                 const char *kind, const char *name, const char *text)
 {
     size_t n = strlen(name);
 
-    return (!strncmp(text, name, n) && !strncmp(text + n, ": ", 2)
-            ? text + n + 2 : text);
+    if (!strncmp(text, kind, strlen(kind))) {
+        return nicsim_flow_refuse(error, code, type, cause, "%s", text);
+    }
+    if (!strncmp(text, name, n) && !strncmp(text + n, ": ", 2)) {
+        text += n + 2;
+    }
+    return nicsim_flow_refuse(error, code, type, cause, "%s %s: %s", kind,
+                              name, text);
 }
 
 /* Turns the device's refusal of a rule into rte_flow's words. */
@@ -132,10 +141,9 @@ refuse_by_device(const struct nicsim_msg *msg, int code,
         for (item = pattern; item->type != RTE_FLOW_ITEM_TYPE_END; item++) {
             if (nicsim_flow_item_bit(item->type) & op->culprit_arg) {
                 nicsim_flow_item_name(item->type, name, sizeof name);
-                return nicsim_flow_refuse(error, code,
-                                          RTE_FLOW_ERROR_TYPE_ITEM, item,
-                                          "item %s: %s", name,
-                                          skip_name(text, name));
+                return refuse_with_text(error, code,
+                                        RTE_FLOW_ERROR_TYPE_ITEM, item,
+                                        "item", name, text);
             }
         }
         break;
@@ -145,10 +153,8 @@ refuse_by_device(const struct nicsim_msg *msg, int code,
             const struct rte_flow_action *action = origins[op->culprit_arg];
 
             nicsim_flow_action_name(action->type, name, sizeof name);
-            return nicsim_flow_refuse(error, code,
-                                      RTE_FLOW_ERROR_TYPE_ACTION, action,
-                                      "action %s: %s", name,
-                                      skip_name(text, name));
+            return refuse_with_text(error, code, RTE_FLOW_ERROR_TYPE_ACTION,
+                                    action, "action", name, text);
         }
         break;
 

@@ -86,7 +86,8 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-rxtx.c \
 	nicsim/driver/nicsim-rxtx.h \
 	nicsim/driver/nicsim-stats.c \
-	nicsim/driver/nicsim-stats.h
+	nicsim/driver/nicsim-stats.h \
+	nicsim/driver/nicsim-util.h
 nicsim_librte_net_nicsim_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I $(top_srcdir)/nicsim -D_GNU_SOURCE
 nicsim_librte_net_nicsim_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \

@@ -17,6 +17,7 @@
 #include "nicsim-host.h"
 #include "nicsim-log.h"
 #include "nicsim-port.h"
+#include "nicsim-util.h"
 
 struct rte_flow {
     LIST_ENTRY(rte_flow) node;          /* In 'port->flows'. */
@@ -279,7 +280,7 @@ flow_create(struct rte_eth_dev *dev, const struct rte_flow_attr *attr,
     struct nicsim_msg msg;
     struct rte_flow *flow;
 
-    flow = malloc(sizeof *flow);
+    flow = nicsim_zalloc(sizeof *flow);
     if (!flow) {
         nicsim_flow_refuse(error, ENOMEM, RTE_FLOW_ERROR_TYPE_HANDLE, NULL,
                            "out of memory");

@@ -18,6 +18,7 @@
 #include "nicsim-log.h"
 #include "nicsim-mem.h"
 #include "nicsim-port.h"
+#include "nicsim-util.h"
 
 static pthread_mutex_t hosts_mutex = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, nicsim_host) hosts = LIST_HEAD_INITIALIZER(hosts);
@@ -360,6 +361,8 @@ connect_to(const char *path, int *fdp)
     return 0;
 }
 
+#define SELF_EXE "/proc/self/exe"
+
 /* The name of this process's program, for the NIC's messages. */
 static void
 get_program(char *name, size_t size)
@@ -368,7 +371,7 @@ get_program(char *name, size_t size)
     const char *slash;
     ssize_t n;
 
-    n = readlink("/proc/self/exe", path, sizeof path - 1);
+    n = readlink(SELF_EXE, path, sizeof path - 1);
     path[n > 0 ? n : 0] = '\0';
     slash = strrchr(path, '/');
     snprintf(name, size, "%.*s", (int) size - 1, slash ? slash + 1 : path);
@@ -434,7 +437,7 @@ host_create(const char *path, struct nicsim_host **hostp)
     struct nicsim_host *host;
     int error;
 
-    host = calloc(1, sizeof *host);
+    host = nicsim_zalloc(sizeof *host);
     if (!host) {
         return ENOMEM;
     }
@@ -443,7 +446,7 @@ host_create(const char *path, struct nicsim_host **hostp)
     pthread_mutex_init(&host->mutex, NULL);
     pthread_mutex_init(&host->ports_mutex, NULL);
     TAILQ_INIT(&host->ports);
-    host->path = strdup(path);
+    host->path = nicsim_strdup(path);
     if (!host->path) {
         error = ENOMEM;
         goto error;

@@ -49,6 +49,7 @@
 #include "nicsim-host.h"
 #include "nicsim-log.h"
 #include "nicsim-port.h"
+#include "nicsim-util.h"
 
 #define DRIVER_NAME "net_nicsim"
 #define ARG_NIC "nic"
@@ -123,7 +124,7 @@ parse_nic(const char *key __rte_unused, const char *value, void *request_)
     struct request *request = request_;
 
     free(request->path);
-    request->path = value && *value ? strdup(value) : NULL;
+    request->path = value && *value ? nicsim_strdup(value) : NULL;
     return request->path ? 0 : -1;
 }
 
@@ -227,11 +228,14 @@ static char *
 default_path(unsigned int nic)
 {
     const char *dir = getenv("NICSIM_RUNDIR");
+    size_t size;
     char *path;
 
-    if (asprintf(&path, "%s/nicsim%u.sock",
-                 dir && *dir ? dir : "/run/nicsim", nic) < 0) {
-        return NULL;
+    dir = dir && *dir ? dir : "/run/nicsim";
+    size = strlen(dir) + sizeof "/nicsim9999.sock";
+    path = nicsim_zalloc(size);
+    if (path) {
+        snprintf(path, size, "%s/nicsim%u.sock", dir, nic);
     }
     return path;
 }
@@ -387,7 +391,7 @@ start_respawn(struct nicsim_vdev *vdev, const struct nicsim_port *port)
     struct timespec until;
 
     join_respawner(vdev);
-    respawn = calloc(1, sizeof *respawn);
+    respawn = nicsim_zalloc(sizeof *respawn);
     if (!respawn) {
         return;
     }
@@ -560,7 +564,7 @@ nicsim_probe(struct rte_vdev_device *dev)
         return -error;
     }
 
-    vdev = calloc(1, sizeof *vdev);
+    vdev = nicsim_zalloc(sizeof *vdev);
     if (vdev) {
         vdev->path = request.path ? request.path : default_path(nic);
     } else {

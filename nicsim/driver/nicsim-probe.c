@@ -149,7 +149,10 @@ parse_representors(const char *args, unsigned int n_vfs,
     struct rte_eth_devargs da;
 
     if (rte_eth_devargs_parse(args, &da)) {
-        snprintf(request->bad, sizeof request->bad, "representor list");
+        /* DPDK's parser has room for that many only. */
+        snprintf(request->bad, sizeof request->bad,
+                 "not a list of at most %d representors",
+                 RTE_MAX_ETHPORTS);
         return false;
     }
     if (da.type == RTE_ETH_REPRESENTOR_NONE) {
@@ -157,20 +160,20 @@ parse_representors(const char *args, unsigned int n_vfs,
     }
     if (da.type != RTE_ETH_REPRESENTOR_VF) {
         snprintf(request->bad, sizeof request->bad,
-                 "representor of anything but a VF");
+                 "only VFs have representors");
         return false;
     }
     for (unsigned int i = 0; i < da.nb_mh_controllers; i++) {
         if (da.mh_controllers[i]) {
             snprintf(request->bad, sizeof request->bad,
-                     "representor of controller %u", da.mh_controllers[i]);
+                     "there is no controller %u", da.mh_controllers[i]);
             return false;
         }
     }
     for (unsigned int i = 0; i < da.nb_ports; i++) {
         if (da.ports[i]) {
             snprintf(request->bad, sizeof request->bad,
-                     "representor of PF %u", da.ports[i]);
+                     "there is no PF %u", da.ports[i]);
             return false;
         }
     }
@@ -179,7 +182,7 @@ parse_representors(const char *args, unsigned int n_vfs,
 
         if (vf >= n_vfs) {
             snprintf(request->bad, sizeof request->bad,
-                     "representor of VF %u", vf);
+                     "there is no VF %u", vf);
             return false;
         }
         request->representors[vf] = true;
@@ -480,7 +483,7 @@ fill_vdev(struct nicsim_vdev *vdev, const char *args, struct request *request)
     }
 
     if (!parse_representors(args, host->n_vfs, request)) {
-        NICSIM_LOG(ERR, "%s: \"%s\": the NIC has no %s (it has %u VFs)",
+        NICSIM_LOG(ERR, "%s: \"%s\": %s (the NIC has %u VFs)",
                    name, args, request->bad, host->n_vfs);
         error = ENODEV;
         goto out;

@@ -6,4 +6,5 @@ dist_doc_DATA += \
 	Documentation/dpdkvdpa-port.md \
 	Documentation/nicsim.md \
 	Documentation/offload.md \
+	Documentation/performance.md \
 	Documentation/testing.md

@@ -12,7 +12,11 @@ TESTSUITE_AT = \
 TESTSUITE_AT += tests/offload-translate.at tests/offload-nic.at
 
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
-EXTRA_DIST += tests/frames.py tests/traffic.py tests/vhost_guest.py
+EXTRA_DIST += \
+	tests/frames.py \
+	tests/soak \
+	tests/traffic.py \
+	tests/vhost_guest.py
 
 # A host of nicsimd without DPDK.
 TESTSUITE_AT += \

@@ -162,8 +162,8 @@ _dpdkvdpa_start_time() {
     # The second field is a name in parentheses, of any characters.
     # shellcheck disable=SC2086
     set -- ${stat##*) }
-    # A zombie has ended.
-    if [ "$1" != Z ] && [ "$1" != X ]; then
+    # A zombie has ended, unless it has threads left: they hold its files.
+    if [ "$1" != Z ] && [ "$1" != X ] || [ "${18}" -gt 1 ]; then
         echo "${20}"
     fi
 }

@@ -16,7 +16,8 @@ EXTRA_DIST += \
 	tests/frames.py \
 	tests/soak \
 	tests/traffic.py \
-	tests/vhost_guest.py
+	tests/vhost_guest.py \
+	tests/vhost_rings.py
 
 # A host of nicsimd without DPDK.
 TESTSUITE_AT += \
@@ -95,3 +96,18 @@ $(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
 # The DPDK driver in stock programs.
 TESTSUITE_AT += tests/nicsim-driver.at
 EXTRA_DIST += tests/nicsim-frames
+
+# QEMU guests: what runs in them is linked statically, and without the
+# sanitizers, which can't be.
+TESTSUITE_AT += tests/qemu.at
+EXTRA_DIST += \
+	tests/qemu-guest \
+	tests/qemu-image \
+	tests/qemu-init
+check_PROGRAMS += tests/qemu-agent tests/qemu-traffic
+tests_qemu_agent_SOURCES = tests/qemu-agent.c
+tests_qemu_agent_CFLAGS = $(WARNING_CFLAGS)
+tests_qemu_agent_LDFLAGS = -all-static
+tests_qemu_traffic_SOURCES = tests/qemu-traffic.c
+tests_qemu_traffic_CFLAGS = $(WARNING_CFLAGS)
+tests_qemu_traffic_LDFLAGS = -all-static

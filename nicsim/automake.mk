@@ -87,7 +87,15 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-rxtx.h \
 	nicsim/driver/nicsim-stats.c \
 	nicsim/driver/nicsim-stats.h \
-	nicsim/driver/nicsim-util.h
+	nicsim/driver/nicsim-util.h \
+	nicsim/driver/nicsim-vdpa-guest.c \
+	nicsim/driver/nicsim-vdpa-guest.h \
+	nicsim/driver/nicsim-vdpa-log.c \
+	nicsim/driver/nicsim-vdpa-log.h \
+	nicsim/driver/nicsim-vdpa-stats.c \
+	nicsim/driver/nicsim-vdpa-stats.h \
+	nicsim/driver/nicsim-vdpa.c \
+	nicsim/driver/nicsim-vdpa.h
 nicsim_librte_net_nicsim_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I $(top_srcdir)/nicsim -D_GNU_SOURCE
 nicsim_librte_net_nicsim_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \

@@ -29,6 +29,8 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/device/nic.h \
 	nicsim/device/options.c \
 	nicsim/device/options.h \
+	nicsim/device/outbox.c \
+	nicsim/device/outbox.h \
 	nicsim/device/packet.h \
 	nicsim/device/parser.c \
 	nicsim/device/parser.h \
@@ -47,6 +49,16 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/device/tx.c \
 	nicsim/device/tx.h \
 	nicsim/device/util.h \
+	nicsim/device/vdpa-rx.c \
+	nicsim/device/vdpa-tx.c \
+	nicsim/device/vdpa.c \
+	nicsim/device/vdpa.h \
+	nicsim/device/virtq-packed.c \
+	nicsim/device/virtq-split.c \
+	nicsim/device/virtq.c \
+	nicsim/device/virtq.h \
+	nicsim/device/vnet.c \
+	nicsim/device/vnet.h \
 	nicsim/device/wire.c \
 	nicsim/device/wire.h
 nicsim_nicsimd_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS)

@@ -12,6 +12,7 @@
 struct packet;
 
 bool checksum_fill(struct packet *);
+bool checksum_fill_partial(struct packet *, uint32_t start, uint32_t offset);
 void checksum_verify(struct packet *);
 void checksum_update(uint8_t *field, const void *old, const void *new,
                      unsigned int n);

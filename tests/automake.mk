@@ -99,7 +99,7 @@ EXTRA_DIST += tests/nicsim-frames
 
 # QEMU guests: what runs in them is linked statically, and without the
 # sanitizers, which can't be.
-TESTSUITE_AT += tests/qemu.at
+TESTSUITE_AT += tests/qemu.at tests/qemu-modes.at
 EXTRA_DIST += \
 	tests/qemu-guest \
 	tests/qemu-image \

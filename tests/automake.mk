@@ -111,3 +111,11 @@ tests_qemu_agent_LDFLAGS = -all-static
 tests_qemu_traffic_SOURCES = tests/qemu-traffic.c
 tests_qemu_traffic_CFLAGS = $(WARNING_CFLAGS)
 tests_qemu_traffic_LDFLAGS = -all-static
+
+# vDPA devices, between guests.
+TESTSUITE_AT += tests/nicsim-vdpa-driver.at
+check_PROGRAMS += tests/nicsim-vdpa-host
+tests_nicsim_vdpa_host_SOURCES = tests/nicsim-vdpa-host.c
+tests_nicsim_vdpa_host_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
+tests_nicsim_vdpa_host_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
+tests_nicsim_vdpa_host_LDADD = $(DPDK_LIBS)

@@ -482,11 +482,11 @@ struct nicsim_ring_setup {
  * - Split: the used index in the ring is the truth.  A ring is started there,
  *   whatever position RING gave (that they differ is logged).
  *
- * - Packed: the position that RING gave holds if the descriptors' flags do
- *   not contradict it.  If they do (a hypervisor can't know the position when
- *   its back end has died), it is found from the flags.  For that, the device
- *   leaves NEXT set in the used descriptor of a chain, where drivers ignore
- *   it: it says that the following slots belong to that chain.
+ * - Packed: the descriptors' flags show the position, and RING's is asked
+ *   only where they allow two (a hypervisor can't know the position when its
+ *   back end has died).  So that they do not, the device sets one of two flags
+ *   in each used descriptor, where drivers ignore them: NEXT if the chain has
+ *   more slots behind that one, INDIRECT if not.
  *
  * With a dirty log, the device sets the bit of each 4 KiB page of guest memory
  * that it writes, buffers and rings alike, before the guest can see that the

@@ -53,25 +53,31 @@ packed_frontier(const struct virtq *vq)
     return pos;
 }
 
-/* Returns where a device goes on with the ring, by the ring alone.
+static bool
+same_pos(struct virtq_pos a, struct virtq_pos b)
+{
+    return a.idx == b.idx && a.wrap == b.wrap;
+}
+
+/* Returns where a device goes on with the ring.
  *
  * Going back from where the driver writes next, slots are available, until one
- * that was used is met: the last one that was.  Behind it there may still be
- * slots that look available but belong to the chain that was used, since only
- * the first slot of a chain is written then.  This device leaves NEXT in such
- * a first slot (virtq_put()), and the following slots have NEXT as the driver
- * wrote it, but for the last one.  '*marked' tells whether there was such a
- * mark, so that the position is beyond doubt. */
+ * that was used is met: the last one that was.  Only the first slot of a chain
+ * is written when the chain is used, so behind it there may be slots of the
+ * same chain, which look available; all of them but the last one have NEXT.
+ * So there are two places at most.  This device leaves a flag in the slot that
+ * tells which (virtq_put()).  Others do not: then it is the second if 'given'
+ * says so, else the first. */
 static struct virtq_pos
-packed_find(const struct virtq *vq, struct virtq_pos frontier, bool *marked)
+packed_find(const struct virtq *vq, struct virtq_pos given)
 {
-    struct virtq_pos pos = frontier;
-    uint16_t flags = 0;
+    struct virtq_pos pos = packed_frontier(vq), first;
+    uint16_t used_flags = 0;
     uint32_t n;
 
-    *marked = false;
     for (n = 0; n < vq->setup_size; n++) {
         struct virtq_pos before = pos;
+        uint16_t flags;
 
         if (before.idx) {
             before.idx--;
@@ -81,45 +87,31 @@ packed_find(const struct virtq *vq, struct virtq_pos frontier, bool *marked)
         }
         flags = slot_flags(vq, before.idx);
         if (flag_avail(flags) == flag_used(flags)) {
-            *marked = flags & VRING_DESC_F_NEXT;
+            used_flags = flags;
             break;
         }
         pos = before;
     }
-    for (bool more = *marked; more && n; n--) {
+    first = pos;
+    for (bool more = n && n < vq->setup_size; more && n; n--) {
         more = slot_flags(vq, pos.idx) & VRING_DESC_F_NEXT;
         next_slot(vq, &pos);
     }
-    return pos;
-}
-
-/* Whether a device can go on at 'pos': all slots from there to where the
- * driver writes next are available. */
-static bool
-packed_plausible(const struct virtq *vq, struct virtq_pos pos,
-                 struct virtq_pos frontier)
-{
-    for (uint32_t n = 0; n <= vq->setup_size; n++) {
-        uint16_t flags = slot_flags(vq, pos.idx);
-
-        if (pos.idx == frontier.idx && pos.wrap == frontier.wrap) {
-            return true;
-        }
-        if (flag_avail(flags) != pos.wrap || flag_used(flags) == pos.wrap) {
-            return false;
-        }
-        next_slot(vq, &pos);
+    if (used_flags & PACKED_USED_SINGLE) {
+        return first;
     }
-    return false;
+    return used_flags & PACKED_USED_CHAIN || same_pos(pos, given) ? pos
+           : first;
 }
 
-/* Lets the device touch the ring, from the position that was given, unless the
- * ring shows that it is another. */
+/* Lets the device touch the ring, from where the ring shows that the last
+ * device stopped. */
 int
 packed_start(struct virtq *vq, char *why)
 {
-    struct virtq_pos found, frontier;
-    bool marked;
+    struct virtq_pos given = {
+        .idx = vq->given & 0x7fff, .wrap = vq->given >> 15
+    };
 
     vq->ring = dma_at(vq->dma, vq->desc_addr,
                       vq->setup_size * sizeof *vq->ring);
@@ -131,17 +123,12 @@ packed_start(struct virtq *vq, char *why)
         return refuse(EFAULT, why, "virtqueue %u: the ring is outside the "
                       "guest's memory", vq->index);
     }
-    vq->pos.idx = vq->given & 0x7fff;
-    vq->pos.wrap = vq->given >> 15;
-    frontier = packed_frontier(vq);
-    found = packed_find(vq, frontier, &marked);
-    if ((found.idx != vq->pos.idx || found.wrap != vq->pos.wrap)
-        && (marked || !packed_plausible(vq, vq->pos, frontier))) {
+    vq->pos = packed_find(vq, given);
+    if (!same_pos(vq->pos, given)) {
         LOG_LIMITED("%s: virtqueue %u starts at slot %u, wrap %d, as the ring "
                     "shows, although slot %u, wrap %d was given",
-                    vdpa_name(vq->vdpa), vq->index, found.idx, found.wrap,
-                    vq->pos.idx, vq->pos.wrap);
-        vq->pos = found;
+                    vdpa_name(vq->vdpa), vq->index, vq->pos.idx, vq->pos.wrap,
+                    given.idx, given.wrap);
     }
     return 0;
 }

@@ -48,6 +48,11 @@ struct vdpa;
 #define PACKED_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_USED  (1 << VRING_PACKED_DESC_F_USED)
 
+/* Flags that drivers ignore in used descriptors.  This device sets one of them
+ * to tell whether the chain had one slot or several, see packed_find(). */
+#define PACKED_USED_SINGLE VRING_DESC_F_INDIRECT
+#define PACKED_USED_CHAIN  VRING_DESC_F_NEXT
+
 /* Split: 'idx' counts chains modulo 2**16.  Packed: 'idx' is a slot, 'wrap'
  * the wrap counter there. */
 struct virtq_pos {
@@ -229,9 +234,7 @@ virtq_put(struct virtq *vq, const struct virtq_chain *c, uint32_t len)
         if (len) {
             flags |= VRING_DESC_F_WRITE;
         }
-        if (c->n_slots > 1) {
-            flags |= VRING_DESC_F_NEXT;         /* See packed_find(). */
-        }
+        flags |= c->n_slots > 1 ? PACKED_USED_CHAIN : PACKED_USED_SINGLE;
         desc->id = c->id;
         desc->len = len;
 

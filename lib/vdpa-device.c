@@ -138,6 +138,10 @@ device_choose(struct vdpa_device *device, unsigned int max_queues,
     uint64_t protocol_features;
     uint32_t device_queues;
 
+    if (!vdpa_watch_is_net(device->vdpa)) {
+        *reasonp = xasprintf("vDPA device %s is no network device", name);
+        return ENODEV;
+    }
     if (rte_vdpa_get_queue_num(device->vdpa, &device_queues) < 0
         || rte_vdpa_get_features(device->vdpa, &device->features) < 0
         || rte_vdpa_get_protocol_features(device->vdpa,
@@ -185,9 +189,26 @@ classify_stat(const char *name)
             return STAT_ERRORS;
         }
     }
-    return (strcasestr(name, "packets")
-            || !strcmp(name, "completed_descriptors")
+    return (!strcmp(name, "packets") || !strcmp(name, "completed_descriptors")
             ? STAT_PACKETS : STAT_OTHER);
+}
+
+/* Decides what each of the 'n' statistics called 'names' counts.  One that is
+ * called just "errors" is the sum of the others. */
+static void
+classify_stats(const struct rte_vdpa_stat_name *names, int n, uint8_t *kinds)
+{
+    bool sum = false;
+
+    for (int i = 0; i < n; i++) {
+        kinds[i] = classify_stat(names[i].name);
+        sum |= !strcmp(names[i].name, "errors");
+    }
+    for (int i = 0; sum && i < n; i++) {
+        if (kinds[i] == STAT_ERRORS && strcmp(names[i].name, "errors")) {
+            kinds[i] = STAT_OTHER;
+        }
+    }
 }
 
 /* Reads which statistics the driver has for a queue.  Some have none. */
@@ -206,10 +227,7 @@ device_init_stats(struct vdpa_device *device)
         device->n_stats = n;
         device->stat_kinds = xcalloc(n, sizeof *device->stat_kinds);
         device->stats = xcalloc(n, sizeof *device->stats);
-        for (int i = 0; i < n; i++) {
-            names[i].name[sizeof names[i].name - 1] = '\0';
-            device->stat_kinds[i] = classify_stat(names[i].name);
-        }
+        classify_stats(names, n, device->stat_kinds);
     }
     free(names);
 }
@@ -262,6 +280,16 @@ vdpa_device_get_stats(const struct vdpa_device *device,
 /* Life
  * ---- */
 
+/* Returns true if the function of 'device' was unplugged. */
+bool
+vdpa_device_is_removed(const struct vdpa_device *device)
+{
+    bool removed;
+
+    atomic_read(&CONST_CAST(struct vdpa_device *, device)->removed, &removed);
+    return removed;
+}
+
 /* The driver has configured the device for a guest, or has not. */
 static void
 device_configured_cb(int vid, int error, void *device_)
@@ -269,9 +297,11 @@ device_configured_cb(int vid, int error, void *device_)
     struct vdpa_device *device = device_;
 
     atomic_store(&device->error, error);
-    if (error) {
-        vdpa_vhost_notify_vid(vid);
+    if (!error) {
+        /* Should it have gone, it is back. */
+        atomic_store(&device->removed, false);
     }
+    vdpa_vhost_notify_vid(vid);
 }
 
 /* Something happened to the device, says its bus or its driver. */
@@ -282,10 +312,7 @@ device_event_cb(const char *name, enum rte_dev_event_type type, void *device_)
 
     if (type == RTE_DEV_EVENT_REMOVE && name
         && !strcmp(name, device->devargs.name)) {
-        bool removed;
-
-        atomic_read(&device->removed, &removed);
-        if (!removed) {
+        if (!vdpa_device_is_removed(device)) {
             atomic_store(&device->removed, true);
             VLOG_WARN("%s: vDPA device %s was removed", device->owner, name);
             vdpa_vhost_notify(device->vhost);
@@ -388,12 +415,12 @@ vdpa_device_periodic(struct vdpa_device *device)
 }
 
 /* Returns 0, or a positive errno value if the driver of 'device' refuses to
- * serve the guest that is there. */
+ * serve the guest, although the device is there. */
 int
 vdpa_device_get_error(const struct vdpa_device *device)
 {
     int error;
 
     atomic_read(&CONST_CAST(struct vdpa_device *, device)->error, &error);
-    return error;
+    return vdpa_device_is_removed(device) ? 0 : error;
 }

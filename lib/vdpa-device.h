@@ -32,7 +32,7 @@
  *
  * The driver sees the guest only when that connects, and may then refuse to
  * serve it: see vdpa_device_get_error().  The function may vanish: see
- * 'removed'.
+ * vdpa_device_is_removed().  It may be back when the next guest connects.
  *
  * Thread-safety
  * -------------
@@ -80,6 +80,7 @@ int vdpa_device_open(const struct vdpa_devargs *, const char *owner,
 void vdpa_device_close(struct vdpa_device *);
 
 void vdpa_device_periodic(struct vdpa_device *);
+bool vdpa_device_is_removed(const struct vdpa_device *);
 int vdpa_device_get_error(const struct vdpa_device *);
 bool vdpa_device_get_stats(const struct vdpa_device *, unsigned int virtqueue,
                            uint64_t *packets, uint64_t *errors);

@@ -416,8 +416,7 @@ vdpa_port_is_removed(const struct vdpa_port *port)
     bool removed = false;
 
     if (device) {
-        atomic_read_relaxed(&CONST_CAST(struct vdpa_device *, device)->removed,
-                            &removed);
+        removed = vdpa_device_is_removed(device);
     } else if (relay) {
         atomic_read_relaxed(&relay->vf->removed, &removed);
     }
@@ -513,8 +512,8 @@ port_poll(struct vdpa_port *port)
         vdpa_port_get_link(port, NULL);
     }
 
-    if (!port->told_removed && vdpa_port_is_removed(port)) {
-        port->told_removed = true;
+    if (port->told_removed != vdpa_port_is_removed(port)) {
+        port->told_removed = !port->told_removed;
         netdev_change_seq_changed(port->netdev);
     }
 }

@@ -20,6 +20,15 @@ struct vdpa_watch {
     void *aux;
 };
 
+/* Returns true if 'device' is a network device.  librte_vhost tells that only
+ * of a socket that the device is attached to, and a socket that is closed
+ * without having been started loses a file descriptor. */
+bool
+vdpa_watch_is_net(const struct rte_vdpa_device *device)
+{
+    return device->type == RTE_VHOST_VDPA_DEVICE_TYPE_NET;
+}
+
 static int
 watched_dev_conf(int vid)
 {

@@ -14,7 +14,7 @@
  * nowhere.  A watch tells.
  *
  * It stands between librte_vhost and the driver: a device's table of functions
- * is replaced by a copy in which one of them is ours.  That is the only place
+ * is replaced by a copy in which one of them is ours.  This is the only file
  * of lib/ that knows how DPDK's drivers look from within, for the very version
  * of DPDK that it is built with.
  *
@@ -33,6 +33,7 @@ struct vdpa_watch;
  * 'vid', otherwise a positive errno value. */
 typedef void vdpa_watch_cb(int vid, int error, void *aux);
 
+bool vdpa_watch_is_net(const struct rte_vdpa_device *);
 struct vdpa_watch *vdpa_watch_begin(struct rte_vdpa_device *, vdpa_watch_cb *,
                                     void *aux);
 void vdpa_watch_end(struct vdpa_watch *, bool there);

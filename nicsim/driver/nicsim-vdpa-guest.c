@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <linux/vhost_types.h>
@@ -214,7 +215,13 @@ give_vring(struct nicsim_vdpa *vdpa, uint16_t queue,
     vring->used = ring->used;
     error = nicsim_vdpa_request(vdpa, &msg, fds, n_fds, "give it a ring");
     vring->set_up = !error;
-    return error ? error : enable_vring(vdpa, queue, true);
+    error = error ? error : enable_vring(vdpa, queue, true);
+    if (!error && v.callfd >= 0) {
+        /* The NIC may have used the old interrupt after the hypervisor looked
+         * there for the last time, or died before it used it. */
+        eventfd_write(v.callfd, 1);
+    }
+    return error;
 }
 
 int

@@ -15,8 +15,9 @@
  *     ID o BASE64     what the command printed, in the order it did
  *     ID x STATUS     it ended, with the shell's exit status
  *
- * so that a reader who came in the middle of something finds its own answers
- * by ID, which it makes up.  One command runs at a time: the next request
+ * A reader who came in the middle of something finds its own answers by ID,
+ * which it makes up.  The line "ready" says that qemu-agent has started: what
+ * was sent earlier is lost.  One command runs at a time: the next request
  * kills what is left of the one before, in case nobody waits for it any more.
  * What a command leaves in the background lives on. */
 
@@ -231,6 +232,7 @@ main(int argc, char *argv[])
     if (child < 0) {
         err(1, "signalfd");
     }
+    write_all(tty, "ready\n", 6);
     for (;;) {
         struct pollfd fds[] = {
             { .fd = tty, .events = POLLIN },

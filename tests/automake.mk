@@ -65,11 +65,11 @@ DISTCLEANFILES += tests/atconfig tests/atlocal
 TESTSUITEFLAGS =
 
 # What only the suite needs, without running it.
-check-programs: $(check_PROGRAMS)
+check-programs: $(check_PROGRAMS) $(check_LTLIBRARIES)
 .PHONY: check-programs
 
 CHECK_LOCAL += check-testsuite
-check-testsuite: tests/atconfig tests/atlocal $(TESTSUITE) all $(check_PROGRAMS)
+check-testsuite: tests/atconfig tests/atlocal $(TESTSUITE) all check-programs
 	CONFIG_SHELL='$(SHELL)' $(srcdir)/tests/run-suite '$(TESTSUITE)' \
 	  -C tests AUTOTEST_PATH= $(TESTSUITEFLAGS)
 
@@ -111,6 +111,17 @@ tests_qemu_agent_LDFLAGS = -all-static
 tests_qemu_traffic_SOURCES = tests/qemu-traffic.c
 tests_qemu_traffic_CFLAGS = $(WARNING_CFLAGS)
 tests_qemu_traffic_LDFLAGS = -all-static
+
+# A vDPA driver that fails when told to.  libtool makes an object to load of
+# what is not installed if it is told where that would be.
+check_LTLIBRARIES = tests/librte_net_fakevdpa.la
+tests_librte_net_fakevdpa_la_SOURCES = tests/fake-vdpa.c
+tests_librte_net_fakevdpa_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
+	$(DPDK_DRIVER_CFLAGS)
+tests_librte_net_fakevdpa_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
+	-rpath $(abs_builddir)/tests
+tests_librte_net_fakevdpa_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
+TESTSUITE_AT += tests/vdpa.at
 
 # vDPA devices, between guests.
 TESTSUITE_AT += tests/nicsim-vdpa-driver.at

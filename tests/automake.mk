@@ -23,7 +23,9 @@ EXTRA_DIST += \
 TESTSUITE_AT += \
 	tests/nicsim.at \
 	tests/nicsim-daemon.at \
-	tests/nicsim-rules.at
+	tests/nicsim-rules.at \
+	tests/nicsim-vdpa.at \
+	tests/nicsim-vdpa-guest.at
 check_PROGRAMS += tests/nicsim-host
 tests_nicsim_host_SOURCES = \
 	nicsim/hw.h \
@@ -31,8 +33,12 @@ tests_nicsim_host_SOURCES = \
 	nicsim/rule-format.h \
 	tests/nicsim-frame.c \
 	tests/nicsim-frame.h \
+	tests/nicsim-guest.c \
+	tests/nicsim-guest.h \
 	tests/nicsim-host-packet.c \
 	tests/nicsim-host-rule.c \
+	tests/nicsim-host-stream.c \
+	tests/nicsim-host-vdpa.c \
 	tests/nicsim-host-wire.c \
 	tests/nicsim-host.c \
 	tests/nicsim-host.h

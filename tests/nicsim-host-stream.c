@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) 2026 The ovs-dpdkvdpa authors
  *
- * nicsim-host's stream between two guests whose hosts come and go. */
+ * nicsim-host's streams between two guests: one whose hosts come and go, and
+ * one to see how fast it can be. */
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,4 +194,149 @@ cmd_vstream(char **words, int n)
                " missing, %"PRIu64" dropped\n", s.next, s.received, s.missing,
                dropped);
     }
+}
+
+/* Makes chain 'i' of 'q', its only descriptor, available again. */
+static void
+offer(struct guest *g, struct queue *q, uint32_t len, bool write)
+{
+    if (guest_has(g, VIRTIO_F_RING_PACKED)) {
+        struct vring_packed_desc *desc = guest_at(g, q->desc);
+
+        desc += q->slot;
+        desc->addr = queue_buffer(q);
+        desc->len = len;
+        desc->id = q->slot;
+        __atomic_store_n(&desc->flags,
+                         (write ? VRING_DESC_F_WRITE : 0)
+                         | (q->wrap ? 1 << VRING_PACKED_DESC_F_AVAIL
+                            : 1 << VRING_PACKED_DESC_F_USED),
+                         __ATOMIC_RELEASE);
+    }
+    q->avail_idx++;
+    if (++q->slot == q->size) {
+        q->slot = 0;
+        q->wrap = !q->wrap;
+    }
+}
+
+/* Returns how many chains of 'q' the device has used since last time. */
+static uint32_t
+reap(struct guest *g, struct queue *q)
+{
+    uint32_t n = 0;
+
+    if (guest_has(g, VIRTIO_F_RING_PACKED)) {
+        const struct vring_packed_desc *ring = guest_at(g, q->desc);
+        const uint16_t mask = (1 << VRING_PACKED_DESC_F_AVAIL
+                               | 1 << VRING_PACKED_DESC_F_USED);
+
+        while (n < q->size
+               && (__atomic_load_n(&ring[q->used_idx].flags,
+                                   __ATOMIC_ACQUIRE) & mask)
+                  == (q->used_wrap ? mask : 0)) {
+            n++;
+            if (++q->used_idx == q->size) {
+                q->used_idx = 0;
+                q->used_wrap = !q->used_wrap;
+            }
+        }
+    } else {
+        const struct vring_used *used = guest_at(g, q->used);
+
+        n = (uint16_t) (__atomic_load_n(&used->idx, __ATOMIC_ACQUIRE)
+                        - q->used_idx);
+        q->used_idx += n;
+    }
+    return n;
+}
+
+static void
+show(struct guest *g, struct queue *q, uint16_t n)
+{
+    struct vring_avail *avail = guest_at(g, q->avail);
+
+    if (n) {
+        if (!guest_has(g, VIRTIO_F_RING_PACKED)) {
+            __atomic_store_n(&avail->idx, q->avail_idx, __ATOMIC_RELEASE);
+        }
+        queue_kick(g, q, n);
+    }
+}
+
+/* vbench pid=NICSIMD [seconds=N] [size=N] [flows=N]: as "bench", from guest g0
+ * to guest g1, whose rings have just been made, without a chain. */
+void
+cmd_vbench(char **words, int n)
+{
+    static struct frame frame;
+    struct guest *from = get_guest("g0"), *to = get_guest("g1");
+    struct queue *tx = &from->queues[1], *rx = &to->queues[0];
+    uint32_t flows = word_number(words, n, "flows", 1);
+    uint32_t size = word_number(words, n, "size", 60);
+    uint32_t seconds = word_number(words, n, "seconds", 2);
+    int pid = word_number(words, n, "pid", 0);
+    uint32_t tx_len = sizeof(header) + size;
+    uint32_t flow = 0, tx_free = tx->size, rx_free = rx->size;
+    char len[16];
+    char *frame_words[] = { "ipv4", "udp", "to=10.1.0.0", len };
+    struct timespec start;
+    uint64_t n_rx = 0;
+    double cpu;
+
+    snprintf(len, sizeof len, "len=%u", size - 42);
+    frame_make(&frame, frame_words, 4);
+    frame.data[40] = frame.data[41] = 0;        /* No UDP checksum. */
+    for (uint32_t i = 0; i < tx->size; i++) {
+        uint8_t *buf = guest_at(from, tx->bufs + i * tx->buf_size);
+
+        memset(buf, 0, sizeof(header));
+        memcpy(buf + sizeof(header), frame.data, frame.len);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct guest *g = i ? to : from;
+        struct queue *q = i ? rx : tx;
+
+        if (!guest_has(g, VIRTIO_F_RING_PACKED)) {
+            struct vring_desc *desc = guest_at(g, q->desc);
+            struct vring_avail *avail = guest_at(g, q->avail);
+
+            for (uint16_t j = 0; j < q->size; j++) {
+                desc[j].addr = q->bufs + j * q->buf_size;
+                desc[j].len = i ? q->buf_size : tx_len;
+                desc[j].flags = i ? VRING_DESC_F_WRITE : 0;
+                avail->ring[j] = j;
+            }
+        }
+    }
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    cpu = cpu_seconds(pid);
+    for (uint32_t i = 0;; i++) {
+        uint32_t added;
+
+        for (added = 0; tx_free; added++, tx_free--) {
+            uint8_t *data = guest_at(from, queue_buffer(tx) + sizeof(header));
+            uint32_t addr = htonl(0x0a010000 + flow);
+
+            flow = (flow + 7919) % flows;
+            memcpy(data + 30, &addr, 4);
+            offer(from, tx, tx_len, false);
+        }
+        show(from, tx, added);
+        for (added = 0; rx_free; added++, rx_free--) {
+            offer(to, rx, rx->buf_size, true);
+        }
+        show(to, rx, added);
+        tx_free += reap(from, tx);
+        added = reap(to, rx);
+        rx_free += added;
+        n_rx += added;
+        if (!(i & 255) && passed(&start, seconds * 1000)) {
+            break;
+        }
+    }
+    cpu = cpu_seconds(pid) - cpu;
+    fprintf(stderr, "%"PRIu32" bytes, %"PRIu32" flows: %.2f Mpps, "
+            "%.2f Mpps per second of nicsimd's CPU time\n", size, flows,
+            n_rx / 1e6 / seconds, n_rx / 1e6 / cpu);
 }

@@ -716,7 +716,7 @@ static const struct {
     { "vwait", cmd_vwait, 1 }, { "vcopy", cmd_vcopy, 1 },
     { "vdiff", cmd_vdiff, 1 }, { "vshrink", cmd_vshrink, 1 },
     { "vstream", cmd_vstream, 0 },
-    { "vjump", cmd_vjump, 2 },
+    { "vjump", cmd_vjump, 2 }, { "vbench", cmd_vbench, 0 },
 };
 
 int

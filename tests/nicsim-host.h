@@ -79,6 +79,7 @@ void cmd_quiet(char **words, int n);
 void cmd_badbufs(char **words, int n);
 void cmd_tail(char **words, int n);
 void cmd_bench(char **words, int n);
+double cpu_seconds(int pid);
 
 /* nicsim-host-rule.c. */
 void cmd_rule(char **words, int n);
@@ -124,5 +125,6 @@ void cmd_vshrink(char **words, int n);
 
 /* nicsim-host-stream.c. */
 void cmd_vstream(char **words, int n);
+void cmd_vbench(char **words, int n);
 
 #endif /* tests/nicsim-host.h */

@@ -95,4 +95,17 @@ dma_at(struct dma *dma, uint64_t addr, uint64_t len)
     return dma_at_slow(dma, addr, len);
 }
 
+/* The same for 'dma' that has nothing but files. */
+static inline void *
+dma_in_file(struct dma *dma, uint64_t addr, uint64_t len)
+{
+    const struct dma_window *w = dma->last;
+    uint64_t ofs = addr - w->base;
+
+    if (ofs < w->len && len <= w->len - ofs) {
+        return w->mirror + ofs;
+    }
+    return dma_at_slow(dma, addr, len);
+}
+
 #endif /* nicsim/device/dma.h */

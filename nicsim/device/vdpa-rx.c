@@ -140,6 +140,39 @@ choose_queue(struct vdpa *vdpa, struct packet *p)
     return &vdpa->vqs[2 * queue];
 }
 
+/* Puts 'p' into several pieces or chains of 'vq', or finds that it can't be
+ * done.  Returns the error. */
+static enum nicsim_vq_error __attribute__((noinline))
+deliver_slowly(struct vdpa *vdpa, struct virtq *vq, const struct packet *p,
+               vnet_header *h)
+{
+    uint32_t len = vdpa->header_len + p->len;
+    enum nicsim_vq_error error;
+    struct room room;
+
+    error = find_room(vq, len, vdpa->header_len, vdpa->mergeable, &room);
+    if (error) {
+        for (uint32_t i = 0; i < room.n; i++) {
+            virtq_put(vq, &room.chains[i], 0);
+            mark_dirty(vdpa->fn->nic, vq);
+        }
+        return error;
+    }
+    h->num_buffers = room.n;
+    scatter_packet(&room, h, vdpa->header_len, p);
+    if (vdpa->log) {
+        log_room(vdpa, &room, len);
+    }
+    for (uint32_t i = 0; i < room.n; i++) {
+        uint32_t n = room.chains[i].len < len ? room.chains[i].len : len;
+
+        virtq_put(vq, &room.chains[i], n);
+        len -= n;
+    }
+    mark_dirty(vdpa->fn->nic, vq);
+    return NICSIM_VQ_OK;
+}
+
 /* Puts 'p' into a receive queue of 'fn', which is open as vDPA device.
  * Returns false, and counts why, if that can't be done.  The guest sees it
  * only after vdpa_rx_flush(). */
@@ -147,10 +180,9 @@ bool
 vdpa_rx_deliver(struct function *fn, struct packet *p)
 {
     struct vdpa *vdpa = fn->vdpa;
-    const uint32_t header_len = vdpa->header_len;
-    uint32_t len = header_len + p->len;
     enum nicsim_vq_error error;
-    struct room room;
+    struct packet_frag piece;
+    struct virtq_chain chain;
     struct virtq *vq;
     vnet_header h;
 
@@ -163,55 +195,47 @@ vdpa_rx_deliver(struct function *fn, struct packet *p)
         fn->stats.rx_missed++;
         return false;
     }
-    room.n = 0;
-    error = (likely(p->len <= fn->mtu + FRAME_OVERHEAD)
-             ? find_room(vq, len, header_len, vdpa->mergeable, &room)
-             : NICSIM_VQ_BAD_LENGTH);
-    if (unlikely(error)) {
-        vq->errors[error]++;
-        if (error == NICSIM_VQ_NO_BUFFER) {
-            fn->stats.rx_missed++;
-            return false;
-        }
-        fn->stats.rx_errors++;
-        for (uint32_t i = 0; i < room.n; i++) {
-            virtq_put(vq, &room.chains[i], 0);
-            mark_dirty(fn->nic, vq);
-        }
-        return false;
+    if (unlikely(p->len > fn->mtu + FRAME_OVERHEAD)) {
+        error = NICSIM_VQ_BAD_LENGTH;
+        goto drop;
     }
-
     if (vdpa->guest_csum) {
         if (!(p->flags & PACKET_PARSED)) {
             packet_parse(p);
         }
         checksum_verify(p);
-        vnet_to_guest(p, &h, room.n);
-    } else {
-        memset(&h, 0, sizeof h);
-        h.num_buffers = room.n;
     }
-    if (likely(room.pieces[0].len >= len && header_len == sizeof h)) {
-        uint8_t *dst = (uint8_t *) room.pieces[0].data;
+    vnet_to_guest(p, &h, vdpa->guest_csum);
+    if (likely(virtq_fetch_single(vq, vq->pos, true, &chain, &piece)
+               && piece.len >= sizeof h + p->len
+               && vdpa->header_len == sizeof h)) {
+        uint8_t *dst = (uint8_t *) piece.data;
 
         memcpy(dst, &h, sizeof h);
         packet_read(p, 0, dst + sizeof h, p->len);
+        if (unlikely(vdpa->log)) {
+            vdpa_log(vdpa, dma_address(&vdpa->dma, dst), sizeof h + p->len);
+        }
+        virtq_put(vq, &chain, sizeof h + p->len);
+        mark_dirty(fn->nic, vq);
     } else {
-        scatter_packet(&room, &h, header_len, p);
+        error = deliver_slowly(vdpa, vq, p, &h);
+        if (unlikely(error)) {
+            goto drop;
+        }
     }
-    if (unlikely(vdpa->log)) {
-        log_room(vdpa, &room, len);
-    }
-    for (uint32_t i = 0; i < room.n; i++) {
-        uint32_t n = room.chains[i].len < len ? room.chains[i].len : len;
-
-        virtq_put(vq, &room.chains[i], n);
-        len -= n;
-    }
-    mark_dirty(fn->nic, vq);
     count(&fn->stats.rx, p->len);
     count(&fn->stats.rxq[vq->index / 2], p->len);
     return true;
+
+drop:
+    vq->errors[error]++;
+    if (error == NICSIM_VQ_NO_BUFFER) {
+        fn->stats.rx_missed++;
+    } else {
+        fn->stats.rx_errors++;
+    }
+    return false;
 }
 
 /* Shows guests what vdpa_rx_deliver() has put into their rings. */

@@ -92,7 +92,8 @@ vdpa_tx_poll(struct virtq *vq)
         struct virtq_chain *c = &chains[n];
         struct packet *p = &frames[n];
 
-        if (!virtq_fetch(vq, at, false, c, p->frags, VIRTQ_MAX_PIECES)) {
+        if (unlikely(!virtq_fetch_single(vq, at, false, c, p->frags))
+            && !virtq_fetch(vq, at, false, c, p->frags, VIRTQ_MAX_PIECES)) {
             break;
         }
         rte_prefetch0(p->frags[0].data);

@@ -145,14 +145,10 @@ packed_fetch(struct virtq *vq, struct virtq_pos at, bool write,
     c->n = 0;
     c->error = NICSIM_VQ_OK;
     for (;;) {
-        const uint64_t *words = (const uint64_t *) &vq->ring[slot];
         uint64_t addr, rest;
         uint16_t flags;
 
-        /* The flags come with length and id; the address is valid if they
-         * are. */
-        rest = __atomic_load_n(&words[1], __ATOMIC_ACQUIRE);
-        addr = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
+        virtq_read(&vq->ring[slot], &addr, &rest);
         flags = rest >> 48;
         if (flag_avail(flags) != at.wrap || flag_used(flags) == at.wrap) {
             /* Nothing, or a slot of the former lap.  A slot that is used in

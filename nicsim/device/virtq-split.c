@@ -99,7 +99,6 @@ split_fetch(struct virtq *vq, struct virtq_pos at, bool write,
     c->error = NICSIM_VQ_OK;
     next = head;
     for (;;) {
-        const uint64_t *words;
         uint64_t addr, rest;
         uint16_t flags;
 
@@ -107,9 +106,7 @@ split_fetch(struct virtq *vq, struct virtq_pos at, bool write,
             virtq_break(vq, c->n ? NICSIM_VQ_BAD_CHAIN : NICSIM_VQ_BAD_INDEX);
             return false;
         }
-        words = (const uint64_t *) &vq->desc[next];
-        addr = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
-        rest = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
+        virtq_read(&vq->desc[next], &addr, &rest);
         flags = rest >> 32;
         next = rest >> 48;
         if (unlikely(flags & VRING_DESC_F_INDIRECT)) {

@@ -161,17 +161,16 @@ virtq_fetch_indirect(struct virtq *vq, bool write, struct virtq_chain *c,
      * packed ring's table, entries follow each other; else they are linked. */
     while (!c->error) {
         uint64_t entry = addr + (uint64_t) i * sizeof(struct vring_desc);
-        const uint64_t *words = dma_at(vq->dma, entry,
+        const void *desc = dma_in_file(vq->dma, entry,
                                        sizeof(struct vring_desc));
         uint64_t data, rest;
         uint16_t flags;
 
-        if (!words) {
+        if (!desc) {
             c->error = NICSIM_VQ_BAD_ADDRESS;
             return;
         }
-        memcpy(&data, &words[0], sizeof data);
-        memcpy(&rest, &words[1], sizeof rest);
+        virtq_read(desc, &data, &rest);
         flags = vq->packed ? rest >> 48 : rest >> 32;
         if (flags & VRING_DESC_F_INDIRECT) {
             virtq_break(vq, NICSIM_VQ_BAD_INDIRECT);

@@ -182,7 +182,7 @@ virtq_add(struct virtq *vq, bool write, struct virtq_chain *c,
         c->error = NICSIM_VQ_TOO_MANY;
         return;
     }
-    data = dma_at(vq->dma, addr, len);
+    data = dma_in_file(vq->dma, addr, len);
     if (unlikely(!data)) {
         virtq_add_slow(vq, c, pieces, addr, len, max);
         return;
@@ -190,6 +190,67 @@ virtq_add(struct virtq *vq, bool write, struct virtq_chain *c,
     pieces[c->n].data = data;
     pieces[c->n++].len = len;
     c->len += len;
+}
+
+/* Reads a descriptor: its address, and in 'rest' its other fields. */
+static inline void
+virtq_read(const void *desc, uint64_t *addr, uint64_t *rest)
+{
+    const uint64_t *words = desc;
+
+    /* Packed: the flags come with length and id; the address is valid if they
+     * are. */
+    *rest = __atomic_load_n(&words[1], __ATOMIC_ACQUIRE);
+    *addr = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
+}
+
+/* virtq_fetch() for the usual: a chain that is one good descriptor.  Returns
+ * false if there is anything else, or nothing as far as was seen, for
+ * virtq_fetch() to look at. */
+static inline bool
+virtq_fetch_single(struct virtq *vq, struct virtq_pos at, bool write,
+                   struct virtq_chain *c, struct packet_frag *piece)
+{
+    const uint16_t kind = (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE
+                           | VRING_DESC_F_INDIRECT);
+    const uint16_t good = write ? VRING_DESC_F_WRITE : 0;
+    uint64_t addr, rest;
+    uint32_t len;
+
+    if (vq->packed) {
+        const uint16_t available = at.wrap ? PACKED_AVAIL : PACKED_USED;
+
+        virtq_read(&vq->ring[at.idx], &addr, &rest);
+        if (((rest >> 48) & (kind | PACKED_AVAIL | PACKED_USED))
+            != (good | available)) {
+            return false;
+        }
+        c->id = rest >> 32;
+    } else {
+        uint16_t head;
+
+        if (at.idx == vq->avail_seen) {
+            return false;
+        }
+        head = __atomic_load_n(&vq->avail->ring[at.idx & vq->mask],
+                               __ATOMIC_RELAXED);
+        if (unlikely(head >= vq->size)) {
+            return false;
+        }
+        virtq_read(&vq->desc[head], &addr, &rest);
+        if ((rest >> 32 & kind) != good) {
+            return false;
+        }
+        c->id = head;
+    }
+    len = rest;
+    piece->data = dma_in_file(vq->dma, addr, len);
+    piece->len = len;
+    c->n_slots = 1;
+    c->n = 1;
+    c->error = NICSIM_VQ_OK;
+    c->len = len;
+    return likely(len && piece->data);
 }
 
 /* Reads the chain at position 'at' of 'vq'.  'write' says whether its pieces

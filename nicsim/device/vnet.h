@@ -31,15 +31,16 @@ vnet_from_guest(struct packet *p, const vnet_header *h, uint64_t features)
     return vnet_request(p, h, features);
 }
 
-/* Makes '*h' the header that goes to the guest with 'p' in 'n' buffers. */
+/* Makes '*h' the header that goes to the guest with 'p', if that is in one
+ * buffer.  'csum' says whether the guest is told of checksums. */
 static inline void
-vnet_to_guest(const struct packet *p, vnet_header *h, uint16_t n)
+vnet_to_guest(const struct packet *p, vnet_header *h, bool csum)
 {
     memset(h, 0, sizeof *h);
-    if (p->flags & PACKET_L4_CSUM_GOOD) {
+    if (csum && p->flags & PACKET_L4_CSUM_GOOD) {
         h->flags = VIRTIO_NET_HDR_F_DATA_VALID;
     }
-    h->num_buffers = n;
+    h->num_buffers = 1;
 }
 
 #endif /* nicsim/device/vnet.h */

@@ -49,7 +49,9 @@ dirty_start(struct dirty *d, struct vhost *vh, const struct vhost_memory *mem,
     }
     memcpy(d->copy, mem->addr, mem->size);
     for (int i = 0; i < n_rings; i++) {
-        memset(rings[i]->returned, 0, sizeof rings[i]->returned);
+        if (rings[i]->packed) {
+            virtq_count_returned(rings[i]);
+        }
     }
     d->on = true;
     return 0;
@@ -95,7 +97,7 @@ compare_returned(const struct dirty *d, const struct vhost_memory *mem,
         bool changed = false;
 
         for (unsigned int j = i; j < i + per_page && j < vq->size; j++) {
-            changed |= vq->returned[j];
+            changed |= vq->n_returned[j] > 0;
         }
         r->changed += changed;
         r->missed += changed && !is_logged(d, gpa + i * sizeof vq->pdesc[0]);

@@ -127,7 +127,7 @@ virtq_reset(struct virtq *vq, bool packed, bool event_idx)
     memset(vq->desc, 0, (size_t) (vq->buffers - (uint8_t *) vq->desc));
     memset(vq->lent, 0, sizeof vq->lent);
     memset(vq->given, 0, sizeof vq->given);
-    memset(vq->returned, 0, sizeof vq->returned);
+    memset(vq->n_returned, 0, sizeof vq->n_returned);
     vq->n_free = vq->size;
     for (uint16_t i = 0; i < vq->size; i++) {
         vq->free_ids[i] = vq->size - 1 - i;
@@ -162,6 +162,23 @@ virtq_resume(struct virtq *vq)
         next_slot(vq, &slot, &wrap);
     }
     return base;
+}
+
+/* Begins to count, in 'vq->n_returned', what the device gives back from now
+ * on.  Only for a packed ring. */
+void
+virtq_count_returned(struct virtq *vq)
+{
+    uint16_t slot = vq->next_used;
+    bool wrap = vq->used_wrap;
+
+    memset(vq->n_returned, 0, sizeof vq->n_returned);
+
+    /* What virtq_get() has yet to find was given back before. */
+    for (uint16_t i = 0; i < vq->size && is_used(vq, slot, wrap); i++) {
+        vq->n_returned[slot] = -1;
+        next_slot(vq, &slot, &wrap);
+    }
 }
 
 /* Returns the id of a free buffer, which the caller then owns, or -1. */
@@ -297,7 +314,9 @@ virtq_get(struct virtq *vq, uint32_t *len)
 
             id = d->id;
             *len = d->len;
-            vq->returned[vq->next_used] = true;
+            if (vq->n_returned[vq->next_used] < 1) {
+                vq->n_returned[vq->next_used]++;
+            }
             next_slot(vq, &vq->next_used, &vq->used_wrap);
         } else {
             const struct vring_used_elem *e

@@ -69,8 +69,10 @@ struct virtq {
     uint64_t n_bad_used;        /* Nonsense in the used ring. */
     struct vring_packed_desc given[VIRTQ_MAX_SIZE]; /* Packed ring: what was
                                                      * put into each slot. */
-    bool returned[VIRTQ_MAX_SIZE]; /* By slot of a packed ring: the device has
-                                    * written there.  Set by virtq_get(). */
+    int8_t n_returned[VIRTQ_MAX_SIZE]; /* By slot of a packed ring: how often
+                                        * the device gave a descriptor back
+                                        * there since virtq_count_returned(),
+                                        * up to 1. */
 
     int kick_fd;                /* We tell the device. */
     int call_fd;                /* The device tells us. */
@@ -82,6 +84,7 @@ int virtq_init(struct virtq *, uint16_t size, uint32_t buffer_size,
 void virtq_uninit(struct virtq *);
 void virtq_reset(struct virtq *, bool packed, bool event_idx);
 uint32_t virtq_resume(struct virtq *);
+void virtq_count_returned(struct virtq *);
 
 int virtq_take(struct virtq *);
 void virtq_put(struct virtq *, uint16_t id);

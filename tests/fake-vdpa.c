@@ -386,6 +386,7 @@ probe_vdpa(struct fake *fake)
     if (fails(fake, "probe")) {
         return -EIO;
     } else if (fails(fake, "nothing")) {
+        LOG(&fake->vdev->device, "nothing up");
         return 0;
     } else if (fails(fake, "class")) {
         return probe_ethdev(fake);

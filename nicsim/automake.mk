@@ -11,6 +11,8 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/hw.h \
 	nicsim/rule-format.c \
 	nicsim/rule-format.h \
+	nicsim/vdpa-format.c \
+	nicsim/vdpa-format.h \
 	nicsim/device/checksum.c \
 	nicsim/device/checksum.h \
 	nicsim/device/ctl.c \
@@ -71,7 +73,9 @@ nicsim_nicsimctl_SOURCES = \
 	nicsim/hw.h \
 	nicsim/nicsimctl.c \
 	nicsim/rule-format.c \
-	nicsim/rule-format.h
+	nicsim/rule-format.h \
+	nicsim/vdpa-format.c \
+	nicsim/vdpa-format.h
 nicsim_nicsimctl_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS)
 nicsim_nicsimctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 nicsim_nicsimctl_LDADD = $(JANSSON_LIBS)

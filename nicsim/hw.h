@@ -700,7 +700,8 @@ struct nicsim_ctl_vport {
         uint32_t started;
         uint32_t pid;                   /* ... of this process. */
         uint32_t mtu;
-        uint32_t n_rxq, n_txq;          /* Rings that are set up. */
+        uint32_t n_rxq, n_txq;          /* Rings that are set up; of a vDPA
+                                         * device those that run. */
         uint8_t  mac[6];
         uint8_t  vdpa;                  /* 1: open as vDPA device. */
         uint8_t  pad[1];

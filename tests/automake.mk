@@ -31,6 +31,8 @@ tests_nicsim_host_SOURCES = \
 	nicsim/hw.h \
 	nicsim/rule-format.c \
 	nicsim/rule-format.h \
+	nicsim/vdpa-format.c \
+	nicsim/vdpa-format.h \
 	tests/nicsim-frame.c \
 	tests/nicsim-frame.h \
 	tests/nicsim-guest.c \

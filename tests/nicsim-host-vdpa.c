@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <linux/vhost_types.h>
 
+#include "nicsim/vdpa-format.h"
 #include "nicsim-frame.h"
 #include "nicsim-guest.h"
 #include "nicsim-host.h"
@@ -193,14 +194,6 @@ cmd_vstop(char **words, int n)
 void
 cmd_vqueue(char **words, int n)
 {
-    static const char *const states[] = {
-        "absent", "off", "running", "broken"
-    };
-    static const char *const errors[] = {
-        "ok", "no-buffer", "bad-address", "bad-length", "bad-direction",
-        "bad-header", "too-many", "bad-index", "bad-chain", "bad-indirect",
-        "bad-wrap", "memory-gone",
-    };
     const struct nicsim_vdpa_queue *vq = &msg.vdpa_queue;
 
     clear();
@@ -209,14 +202,14 @@ cmd_vqueue(char **words, int n)
     if (!request("vqueue", NICSIM_VDPA_QUEUE, NULL, 0, NULL)) {
         return;
     }
-    printf("%s queue %s: %s", words[0], words[1], states[vq->state]);
+    printf("%s queue %s: %s", words[0], words[1], vdpa_state_name(vq->state));
     if (vq->state == NICSIM_VQ_BROKEN) {
-        printf(" by %s", errors[vq->why]);
+        printf(" by %s", vdpa_error_name(vq->why));
     }
     printf(", %"PRIu64"/%"PRIu64, vq->done.packets, vq->done.bytes);
     for (int i = 0; i < NICSIM_VQ_N_ERRORS; i++) {
         if (vq->errors[i]) {
-            printf(" %s %"PRIu64, errors[i], vq->errors[i]);
+            printf(" %s %"PRIu64, vdpa_error_name(i), vq->errors[i]);
         }
     }
     if (word_value(words, n, "kicks")) {

@@ -27,6 +27,7 @@
 
 #include "nicsim/hw.h"
 #include "nicsim/rule-format.h"
+#include "nicsim/vdpa-format.h"
 #include "nicsim-frame.h"
 #include "nicsim-host.h"
 
@@ -622,7 +623,8 @@ cmd_event(char **words, int n)
         && recv(c->event_fd, &event, sizeof event, 0) == sizeof event) {
         printf("event %"PRIu32" of function %#"PRIx32, event.type, event.fn);
         if (event.type == NICSIM_EV_VDPA_QUEUE) {
-            printf(", queue %u: %u", event.queue, event.why);
+            printf(", queue %u: %s", event.queue,
+                   vdpa_error_name(event.why));
         }
         putchar('\n');
     } else {

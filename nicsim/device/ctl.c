@@ -78,14 +78,18 @@ ctl_vport(struct nic *nic, struct nicsim_ctl_vport *req)
         if (fn->host) {
             req->fn[i].open = 1;
             req->fn[i].vdpa = is_vdpa(fn);
-            req->fn[i].started = fn->started;
+            req->fn[i].started = (is_vdpa(fn) ? fn->vdpa->started
+                                  : fn->started);
             req->fn[i].pid = fn->host->pid;
             req->fn[i].mtu = fn->mtu;
             memcpy(req->fn[i].program, fn->host->program,
                    sizeof req->fn[i].program);
             for (int j = 0; j < NICSIM_MAX_QUEUES; j++) {
-                req->fn[i].n_rxq += fn->rx[j].n_desc > 0;
-                req->fn[i].n_txq += fn->tx[j].n_desc > 0;
+                req->fn[i].n_rxq += (is_vdpa(fn) ? fn->vdpa->vqs[2 * j].running
+                                     : fn->rx[j].n_desc > 0);
+                req->fn[i].n_txq += (is_vdpa(fn)
+                                     ? fn->vdpa->vqs[2 * j + 1].running
+                                     : fn->tx[j].n_desc > 0);
             }
         }
     }

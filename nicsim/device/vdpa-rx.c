@@ -229,7 +229,7 @@ vdpa_rx_deliver(struct function *fn, struct packet *p)
     return true;
 
 drop:
-    vq->errors[error]++;
+    virtq_error(vq, error);
     if (error == NICSIM_VQ_NO_BUFFER) {
         fn->stats.rx_missed++;
     } else {

@@ -119,7 +119,7 @@ vdpa_tx_poll(struct virtq *vq)
             count(&fn->stats.txq[vq->index / 2], len);
         } else {
             fn->stats.tx_errors++;
-            vq->errors[error]++;
+            virtq_error(vq, error);
         }
     }
     outbox_flush(&box);

@@ -11,6 +11,7 @@
 #include <rte_errno.h>
 
 #include "log.h"
+#include "nicsim/vdpa-format.h"
 #include "vdpa.h"
 
 /* Makes 'vq' number 'index' of 'vdpa', not set up. */
@@ -97,6 +98,17 @@ virtq_stop(struct virtq *vq)
     vq->running = false;
 }
 
+/* Counts a packet that was dropped because of 'error'. */
+void
+virtq_error(struct virtq *vq, enum nicsim_vq_error error)
+{
+    vq->errors[error]++;
+    if (error != NICSIM_VQ_NO_BUFFER) {
+        LOG_LIMITED("%s: virtqueue %u: packet dropped: %s",
+                    vdpa_name(vq->vdpa), vq->index, vdpa_error_name(error));
+    }
+}
+
 /* Stops 'vq' since its guest broke it.  What was given back before is still to
  * be published. */
 void
@@ -107,7 +119,7 @@ virtq_break(struct virtq *vq, enum nicsim_vq_error error)
         vq->running = false;
         vq->why = error;
         LOG_LIMITED("%s: virtqueue %u stopped: %s", vdpa_name(vq->vdpa),
-                    vq->index, virtq_error_name(error));
+                    vq->index, vdpa_error_name(error));
         vdpa_queue_broken(vq);
     }
 }
@@ -269,26 +281,4 @@ virtq_position(const struct virtq *vq)
             : vq->fresh ? vq->given
             : vq->packed ? vq->pos.idx | vq->pos.wrap << 15
             : vq->pos.idx);
-}
-
-/* A name of enum nicsim_vq_error, for messages. */
-const char *
-virtq_error_name(unsigned int error)
-{
-    static const char *const names[NICSIM_VQ_N_ERRORS] = {
-        [NICSIM_VQ_OK] = "ok",
-        [NICSIM_VQ_NO_BUFFER] = "no buffer",
-        [NICSIM_VQ_BAD_ADDRESS] = "address outside the guest's memory",
-        [NICSIM_VQ_BAD_LENGTH] = "bad length",
-        [NICSIM_VQ_BAD_DIRECTION] = "bad direction",
-        [NICSIM_VQ_BAD_HEADER] = "bad virtio-net header",
-        [NICSIM_VQ_TOO_MANY] = "too many pieces",
-        [NICSIM_VQ_BAD_INDEX] = "bad index",
-        [NICSIM_VQ_BAD_CHAIN] = "bad chain",
-        [NICSIM_VQ_BAD_INDIRECT] = "bad indirect table",
-        [NICSIM_VQ_BAD_WRAP] = "bad wrap counter",
-        [NICSIM_VQ_MEMORY_GONE] = "memory is gone",
-    };
-
-    return error < NICSIM_VQ_N_ERRORS ? names[error] : "?";
 }

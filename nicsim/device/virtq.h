@@ -136,12 +136,12 @@ int virtq_setup(struct virtq *, const struct nicsim_vdpa_ring *, bool packed,
 int virtq_check(const struct virtq *, bool packed, char *why);
 int virtq_start(struct virtq *, uint64_t features, char *why);
 void virtq_stop(struct virtq *);
+void virtq_error(struct virtq *, enum nicsim_vq_error);
 void virtq_break(struct virtq *, enum nicsim_vq_error);
 void virtq_call(struct virtq *);
 void virtq_kicked(struct virtq *);
 void virtq_want_kick(struct virtq *, bool);
 uint16_t virtq_position(const struct virtq *);
-const char *virtq_error_name(unsigned int error);
 
 /* Internal to virtq*.c. */
 void virtq_add_slow(struct virtq *, struct virtq_chain *,

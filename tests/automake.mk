@@ -37,6 +37,7 @@ tests_nicsim_host_SOURCES = \
 	tests/nicsim-frame.h \
 	tests/nicsim-guest.c \
 	tests/nicsim-guest.h \
+	tests/nicsim-host-fuzz.c \
 	tests/nicsim-host-packet.c \
 	tests/nicsim-host-rule.c \
 	tests/nicsim-host-stream.c \
@@ -54,6 +55,8 @@ tests_test_offload_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
 tests_test_offload_CFLAGS = $(DPDKVDPA_CFLAGS)
 tests_test_offload_LDADD = \
 	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
+
+TESTSUITE_AT += tests/migration.at
 
 TESTSUITE_AT += tests/bench.at
 

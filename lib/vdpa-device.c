@@ -194,7 +194,8 @@ classify_stat(const char *name)
 }
 
 /* Decides what each of the 'n' statistics called 'names' counts.  One that is
- * called just "errors" is the sum of the others. */
+ * called just "errors" is the sum of the others, but for what was dropped since
+ * the guest had no room. */
 static void
 classify_stats(const struct rte_vdpa_stat_name *names, int n, uint8_t *kinds)
 {
@@ -205,7 +206,8 @@ classify_stats(const struct rte_vdpa_stat_name *names, int n, uint8_t *kinds)
         sum |= !strcmp(names[i].name, "errors");
     }
     for (int i = 0; sum && i < n; i++) {
-        if (kinds[i] == STAT_ERRORS && strcmp(names[i].name, "errors")) {
+        if (kinds[i] == STAT_ERRORS && strcmp(names[i].name, "errors")
+            && !strcasestr(names[i].name, "drop")) {
             kinds[i] = STAT_OTHER;
         }
     }

@@ -27,8 +27,12 @@
         which nothing came.  Before, FILE has the number of bytes that came
         back.  Exits with 1 if one was wrong or missing.
     traffic.py flood ADDRESS PORT BYTES
-        Sends UDP packets of so many random bytes, as fast as they go, until
-        it is killed.
+        Sends UDP packets of a mark and so many random bytes, as fast as they
+        go, until it is killed.
+    traffic.py compare FILE FILE
+        Compares two images of a guest's memory, of which only the pages with
+        packets of "flood" count: those that a device wrote to.  Exits with 1
+        if one differs, or if there are none.
     traffic.py fetch ADDRESS PORT BYTES
         Sends that many random bytes to an "echo" by TCP and gets them back
         and compares their checksums.
@@ -46,6 +50,7 @@ import time
 
 LOST_AFTER = 15
 WINDOW = 64
+FLOOD_MARK = b"dpdkvdpa flood: "
 
 
 def family(address):
@@ -228,12 +233,26 @@ def stream(address, port, name):
 
 def flood(address, port, length):
     s = udp_socket(address)
-    data = os.urandom(length)
     while True:
         try:
-            s.sendto(data, (address, port))
+            s.sendto(FLOOD_MARK + os.urandom(length), (address, port))
         except OSError:
             pass                    # No room, or nobody there.
+
+
+def compare(name_a, name_b):
+    """Exits with 0 if what was flooded is the same in both."""
+    flooded = different = 0
+    with open(name_a, "rb") as file_a, open(name_b, "rb") as file_b:
+        for page, data in enumerate(iter(lambda: file_a.read(4096), b"")):
+            other = file_b.read(4096)
+            if FLOOD_MARK in data or FLOOD_MARK in other:
+                flooded += 1
+                if data != other:
+                    different += 1
+                    print("page %d differs" % page)
+    print("%d of %d pages with packets differ" % (different, flooded))
+    return different or not flooded
 
 
 def fetch(address, port, length):
@@ -246,6 +265,8 @@ def fetch(address, port, length):
 
 
 def main():
+    if sys.argv[1] == "compare":
+        return compare(*sys.argv[2:])
     command, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
     rest = sys.argv[4:]
     if command == "echo":

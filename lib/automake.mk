@@ -33,6 +33,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-offload.h \
 	lib/vdpa-options.c \
 	lib/vdpa-options.h \
+	lib/vdpa-packed.c \
+	lib/vdpa-packed.h \
 	lib/vdpa-port.c \
 	lib/vdpa-port.h \
 	lib/vdpa-relay.c \

@@ -15,6 +15,7 @@
 #include "hash.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
+#include "vdpa-packed.h"
 
 VLOG_DEFINE_THIS_MODULE(vdpa_vhost);
 
@@ -250,6 +251,10 @@ vring_state_changed(int vid, uint16_t ring, int enable)
         uint32_t *ready;
         uint32_t new;
 
+        /* A device of the NIC's has a look at the ring itself. */
+        if (enable && !vhost->device) {
+            vdpa_packed_resume(vid, ring, vhost->name);
+        }
         ovs_mutex_lock(&vhost->mutex);
         ready = ring % 2 ? &vhost->tx_ready : &vhost->rx_ready;
         new = enable ? *ready | bit : *ready & ~bit;

@@ -58,6 +58,8 @@ tests_test_offload_LDADD = \
 
 TESTSUITE_AT += tests/migration.at
 
+TESTSUITE_AT += tests/vdpa-restart.at
+
 TESTSUITE_AT += tests/bench.at
 
 TESTSUITE = $(srcdir)/tests/testsuite

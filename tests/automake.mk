@@ -30,6 +30,7 @@ tests_nicsim_host_SOURCES = \
 	nicsim/rule-format.h \
 	tests/nicsim-frame.c \
 	tests/nicsim-frame.h \
+	tests/nicsim-host-bulk.c \
 	tests/nicsim-host-packet.c \
 	tests/nicsim-host-rule.c \
 	tests/nicsim-host-wire.c \

@@ -65,9 +65,9 @@ wait_sent(struct ring *ring, uint32_t n)
     }
 }
 
-/* Shows the device what was put into 'ring'. */
-static void
-show_tail(struct function *fn, struct ring *ring)
+/* Shows the device what was put into 'ring' of 'fn'. */
+void
+function_show_tail(struct function *fn, struct ring *ring)
 {
     __atomic_store_n(&ring->regs->tail, ring->tail, __ATOMIC_RELEASE);
     kick(fn);
@@ -110,7 +110,7 @@ cmd_tx(char **words, int n)
             uint32_t len = frame.len - ofs < seg ? frame.len - ofs : seg;
 
             if (ring->tail + 1 - ring->regs->head > ring->n) {
-                show_tail(fn, ring);
+                function_show_tail(fn, ring);
                 wait_sent(ring, ring->n - 1);
             }
             memset(desc, 0, sizeof *desc);
@@ -138,7 +138,7 @@ cmd_tx(char **words, int n)
             data[frame.l2_len + frame.l3_len + 1] = sport;
         }
     }
-    show_tail(fn, ring);
+    function_show_tail(fn, ring);
     if (!word_value(words, n, "noeop")) {
         wait_sent(ring, 0);
     }

@@ -698,7 +698,8 @@ static const struct {
     { "destroy", cmd_destroy, 1 }, { "flush", cmd_flush, 1 },
     { "rules", cmd_rules, 1 }, { "bench", cmd_bench, 0 },
     { "wire", cmd_wire, 0 }, { "link", cmd_link, 1 }, { "wtx", cmd_wtx, 0 },
-    { "wrx", cmd_wrx, 0 }, { "pcap", cmd_pcap, 1 },
+    { "wrx", cmd_wrx, 0 }, { "pcap", cmd_pcap, 1 }, { "bulk", cmd_bulk, 2 },
+    { "drain", cmd_drain, 2 }, { "nic", cmd_nic, 0 },
 };
 
 int

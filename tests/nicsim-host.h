@@ -67,6 +67,8 @@ uint32_t parse_function(const char *);
 uint32_t parse_vport(const char *);
 struct function *get_function(const char *);
 void *take_memory(size_t);
+int wire_socket(void);
+void function_show_tail(struct function *, struct ring *);
 
 /* nicsim-host-packet.c. */
 void cmd_tx(char **words, int n);
@@ -75,6 +77,11 @@ void cmd_quiet(char **words, int n);
 void cmd_badbufs(char **words, int n);
 void cmd_tail(char **words, int n);
 void cmd_bench(char **words, int n);
+
+/* nicsim-host-bulk.c. */
+void cmd_bulk(char **words, int n);
+void cmd_drain(char **words, int n);
+void cmd_nic(char **words, int n);
 
 /* nicsim-host-rule.c. */
 void cmd_rule(char **words, int n);

@@ -47,6 +47,29 @@ tests_test_offload_CFLAGS = $(DPDKVDPA_CFLAGS)
 tests_test_offload_LDADD = \
 	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
 
+# The same packets with and without offload.
+TESTSUITE_AT += tests/offload-differential.at
+EXTRA_DIST += \
+	tests/differential/actions.py \
+	tests/differential/case.py \
+	tests/differential/compare.py \
+	tests/differential/differential \
+	tests/differential/generate.py \
+	tests/differential/packets.py \
+	tests/differential/shrink.py \
+	tests/differential/world.py
+
+# "make check-differential N=1000000": so many packets, with a new seed each
+# time or with SEED=S.  ARGS are more arguments of tests/differential.
+N = 100000
+SEED =
+ARGS =
+check-differential: all $(check_PROGRAMS)
+	$(srcdir)/tests/run-suite -c 'exec python3 "$$@"' sh \
+	  '$(abs_srcdir)/tests/differential/differential' \
+	  --build '$(abs_builddir)' --count $(N) $(SEED:%=--seed %) $(ARGS)
+.PHONY: check-differential
+
 TESTSUITE_AT += tests/bench.at
 
 TESTSUITE = $(srcdir)/tests/testsuite

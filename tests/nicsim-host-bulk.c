@@ -80,53 +80,30 @@ send_to_ring(struct function *fn, const uint8_t *data, uint32_t len)
     function_show_tail(fn, ring);
 }
 
-/* bulk FN|wire BYTES BARRIER: sends the frames in the BYTES that follow the
- * line, each behind its length (16 bits, in the machine's order), and then
- * the barrier of that number. */
-void
-cmd_bulk(char **words, int n)
+/* Sends to 'fn', or to the wire if that is NULL. */
+static void
+send_frame(struct function *fn, const uint8_t *data, uint32_t len)
 {
-    bool is_wire = !strcmp(words[0], "wire");
-    struct function *fn = is_wire ? NULL : get_function(words[0]);
-    uint32_t left = strtoul(words[1], NULL, 0);
-    uint32_t number = n > 2 ? strtoul(words[2], NULL, 0) : 0;
+    if (fn) {
+        send_to_ring(fn, data, len);
+    } else {
+        send_to_wire(data, len);
+    }
+}
+
+static void
+send_barrier(struct function *fn, uint32_t number)
+{
     static const uint8_t header[14] = {
         2, 0, 0, 0, 0x5e, 1, 2, 0, 0, 0, 0x5e, 2,
         BARRIER_TYPE >> 8, BARRIER_TYPE & 255,
     };
     uint8_t barrier[BARRIER_LEN] = { 0 };
-    uint32_t word;
-
-    if (!is_wire && (!fn->open || !fn->tx[0].n)) {
-        die("%s: no such ring", words[0]);
-    }
-    while (left) {
-        static uint8_t data[UINT16_MAX];
-        uint16_t len;
-
-        read_exactly(&len, sizeof len);
-        read_exactly(data, len);
-        if (left < sizeof len + len) {
-            die("bulk: lengths do not fit");
-        }
-        left -= sizeof len + len;
-        if (is_wire) {
-            send_to_wire(data, len);
-        } else {
-            send_to_ring(fn, data, len);
-        }
-    }
+    uint32_t words[] = { htonl(BARRIER_MAGIC), htonl(number) };
 
     memcpy(barrier, header, sizeof header);
-    word = htonl(BARRIER_MAGIC);
-    memcpy(barrier + 14, &word, 4);
-    word = htonl(number);
-    memcpy(barrier + 18, &word, 4);
-    if (is_wire) {
-        send_to_wire(barrier, sizeof barrier);
-    } else {
-        send_to_ring(fn, barrier, sizeof barrier);
-    }
+    memcpy(barrier + sizeof header, words, sizeof words);
+    send_frame(fn, barrier, sizeof barrier);
 }
 
 /* Keeps the frame of 'len' bytes at 'data', from port 'port', unless it is a
@@ -245,26 +222,19 @@ take_wire(uint8_t port, uint32_t number)
     }
 }
 
-/* drain MS BARRIER FN|wire...: takes what comes to the ports until the barrier
- * of that number has come to each, for MS milliseconds at most.  Prints
- *
- *     drain FRAMES BYTES BARRIERS
- *
- * and then so many bytes: see 'taken'. */
-void
-cmd_drain(char **words, int n)
+/* Takes what comes to the 'n' ports that 'words' name until the barrier
+ * 'number' has come to each, for 'ms' milliseconds at most.  Returns to how
+ * many it has come. */
+static int
+await_barrier(uint32_t number, int ms, char **words, int n)
 {
-    int ms = atoi(words[0]);
-    uint32_t number = strtoul(words[1], NULL, 0);
     bool seen[MAX_PORTS] = { false };
     struct timespec start;
     int n_seen = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &start);
-    words += 2;
-    n -= 2;
     if (n > MAX_PORTS) {
-        die("drain: too many ports");
+        die("too many ports");
     }
     for (;;) {
         bool late = passed(&start, ms);
@@ -279,10 +249,65 @@ cmd_drain(char **words, int n)
             }
         }
         if (n_seen == n || late) {
-            break;
+            return n_seen;
         }
-        usleep(100);
+        usleep(50);
     }
+}
+
+/* bulk FN|wire BYTES BARRIER [FN|wire...]: sends the frames in the BYTES that
+ * follow the line, each behind its length (16 bits, in the machine's order),
+ * and then the barrier of that number.  If ports are named, each frame is
+ * followed by a barrier of its own, of the numbers before, that is waited for
+ * there, so that it is alone in the switch. */
+void
+cmd_bulk(char **words, int n)
+{
+    struct function *fn = strcmp(words[0], "wire") ? get_function(words[0])
+                                                   : NULL;
+    uint32_t left = strtoul(words[1], NULL, 0);
+    uint32_t number = n > 2 ? strtoul(words[2], NULL, 0) : 0;
+    uint32_t own = number - left;       /* More than there are frames. */
+
+    if (fn && (!fn->open || !fn->tx[0].n)) {
+        die("%s: no such ring", words[0]);
+    }
+    while (left) {
+        static uint8_t data[UINT16_MAX];
+        uint16_t len;
+
+        read_exactly(&len, sizeof len);
+        read_exactly(data, len);
+        if (left < sizeof len + len) {
+            die("bulk: lengths do not fit");
+        }
+        left -= sizeof len + len;
+        send_frame(fn, data, len);
+        if (n > 3) {
+            send_barrier(fn, own);
+            if (await_barrier(own++, TIMEOUT_MS, words + 3, n - 3) < n - 3) {
+                break;
+            }
+        }
+    }
+    while (left--) {
+        getchar();
+    }
+    send_barrier(fn, number);
+}
+
+/* drain MS BARRIER FN|wire...: takes what comes to the ports until the barrier
+ * of that number has come to each, for MS milliseconds at most.  Prints
+ *
+ *     drain FRAMES BYTES BARRIERS
+ *
+ * and then so many bytes: see 'taken'. */
+void
+cmd_drain(char **words, int n)
+{
+    int n_seen = await_barrier(strtoul(words[1], NULL, 0), atoi(words[0]),
+                               words + 2, n - 2);
+
     printf("drain %u %zu %d\n", n_taken, taken_len, n_seen);
     fwrite(taken, 1, taken_len, stdout);
     taken_len = n_taken = 0;

@@ -285,17 +285,19 @@ class World:
 
     # Packets.
 
-    def exchange(self, port, frames, seconds=BARRIER_SECONDS):
-        """Sends 'frames' at 'port'.  Returns what came out, {port: [frame,
-        ...]}, and at how many ports it may not be all."""
+    def exchange(self, port, frames, seconds=BARRIER_SECONDS, alone=False):
+        """Sends 'frames' at 'port', each 'alone' or all at once.  Returns what
+        came out, {port: [frame, ...]}, and at how many ports it may not be
+        all."""
+        functions = " ".join(FUNCTIONS[name] for name in INJECT)
         data = b"".join(len(frame).to_bytes(2, "little") + frame
                         for frame in frames)
-        self.number += 1
-        line = "bulk %s %d %d\n" % (FUNCTIONS[port], len(data), self.number)
+        self.number += 1 + len(data)
+        line = "bulk %s %d %d %s\n" % (FUNCTIONS[port], len(data),
+                                       self.number, functions * alone)
         self.host.stdin.write(line.encode() + data)
-        words = self.ask("drain %d %d %s" % (
-            seconds * 1000, self.number,
-            " ".join(FUNCTIONS[name] for name in INJECT)))
+        words = self.ask("drain %d %d %s" % (seconds * 1000, self.number,
+                                             functions))
         if words[0] != "drain":
             raise Broken("%s: nicsim-host: %s" % (self.name,
                                                   " ".join(words)))
@@ -308,11 +310,11 @@ class World:
             i += 3 + length
         return outputs, len(INJECT) - int(words[3])
 
-    def round(self, case, result):
+    def round(self, case, result, alone=False):
         """Sends all packets of 'case'."""
         outputs = {name: [] for name in INJECT}
         for port, frames in case.bursts():
-            some, missing = self.exchange(port, frames)
+            some, missing = self.exchange(port, frames, alone=alone)
             if missing:
                 raise Broken("%s: a barrier from %s did not come out at %d"
                              " ports" % (self.name, port, missing))
@@ -361,7 +363,7 @@ class World:
         # have one: barriers shall have theirs.
         for port in INJECT:
             self.exchange(port, [])
-        self.round(case, result)
+        self.round(case, result, alone=case.has_recirculation())
         before = self.nic()[1]
         if self.offload:
             self.collect_reasons(self.wait_quiescent(), result)

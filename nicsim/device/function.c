@@ -16,6 +16,7 @@
 
 #include "host.h"
 #include "log.h"
+#include "meter.h"
 #include "nic.h"
 #include "rss.h"
 #include "rule-table.h"
@@ -265,6 +266,7 @@ function_close(struct function *fn)
     function_stop(fn);
     rule_table_flush(nic->rules, NICSIM_FN_KIND(fn->id) == NICSIM_FN_PF
                                  ? RULES_OF_ALL : fn->id);
+    meters_flush(nic->meters, fn->id);
     for (fnp = &fn->host->functions; *fnp != fn; fnp = &(*fnp)->next) {
         continue;
     }

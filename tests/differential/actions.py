@@ -3,7 +3,7 @@
 
 """Random actions of a rule, and groups and meters."""
 
-from case import PORTS
+import tunnels
 from packets import ARP, FIELDS, ICMP6, IPV4, IPV6, MPLS, SCTP, TCP, UDP
 
 
@@ -11,7 +11,9 @@ def output(gen, match):
     del match
     if gen.rnd.random() < .05:
         return "IN_PORT"
-    return "output:%d" % gen.rnd.choice(list(PORTS.values()))
+    if gen.tunnels and gen.rnd.random() < .3:
+        return tunnels.output(gen, gen.rnd.choice(gen.tunnels))
+    return "output:%d" % gen.rnd.choice(gen.port_numbers())
 
 
 def set_field(gen, field, value, match):

@@ -13,15 +13,20 @@ As text, one thing a line, in the order in which it is done:
     send p0 0200000000020200000000010800...
 
 "flow" is for bridge br0, "phys-flow" for br-phy, which has the uplink where
-the topology is "bridged".  "#" begins a comment.
+the topology is "bridged".  Where it is "mirrored", what comes from r0 and r1 and
+what goes to r2 and p0 goes to r4, too.  "#" begins a comment.
 """
 
 # OpenFlow port numbers, on whichever bridge a port is.
+# Those that are sent to and from.
 PORTS = {"p0": 1, "r0": 2, "r1": 3, "r2": 4, "r3": 5}
 INJECT = ("p0", "r0", "r1", "r2", "r3")
 TUNNELS = {"vxlan0": 10, "vxlan6": 11, "geneve0": 12, "geneve6": 13,
            "gre0": 14, "gre6": 15}
 PATCH = 20                      # To the other bridge, if there is one.
+
+MIRROR = "r4"                   # Takes copies in the topology "mirrored".
+TOPOLOGIES = ("flat", "bridged", "mirrored")
 
 LEGEND = "".join("# %d is %s\n" % (number, name) for name, number in
                  sorted({**PORTS, **TUNNELS}.items(), key=lambda x: x[1]))

@@ -8,7 +8,8 @@ bits, so that rules overlap and packets that miss one by a bit hit another.
 """
 
 import actions
-from case import Case, INJECT, PORTS
+import tunnels
+from case import Case, INJECT, PATCH, PORTS, TUNNELS
 from packets import (ARP, FIELDS, GRE, ICMP, ICMP6, IGMP, IPV4, IPV6, MPLS,
                      MPLS_MC, Packet, QINQ, RARP, SCTP, TCP, UDP, VLAN, spoil)
 
@@ -58,12 +59,14 @@ WHOLE = ("tos", "ttl", "proto", "icmp_type", "icmp_code", "arp_op",
 class Match:
     """What a rule matches: {field: (value, mask)}."""
 
-    def __init__(self, kind, eth_type, proto):
+    def __init__(self, gen, kind, eth_type, proto):
+        self.gen = gen
         self.kind, self.eth_type, self.proto = kind, eth_type, proto
         self.in_port = None
         self.fields = {}
         self.frag = None
         self.metadata = None
+        self.tunnel = None      # What its packets have, if from a tunnel.
 
     def has_tag(self):
         value, mask = self.fields.get("vlan_tci", (0, 0))
@@ -82,8 +85,10 @@ class Match:
 
     def to_text(self):
         words = []
+        if self.tunnel:
+            words += self.tunnel[0]
         if self.in_port:
-            words.append("in_port=%d" % PORTS[self.in_port])
+            words.append("in_port=%d" % self.gen.port_number(self.in_port))
         if self.metadata is not None:
             words.append(self.metadata)
         if self.kind == "nd":
@@ -170,6 +175,16 @@ class Generator:
         self.rules = []         # (table, Match).
         self.group_ids = []
         self.meter_ids = []
+        self.tunnels = []       # Names of ports.
+
+    def port_number(self, name):
+        """Of a port on br0, or that leads there."""
+        if name == "p0" and self.case.topology == "bridged":
+            return PATCH
+        return PORTS.get(name) or TUNNELS[name]
+
+    def port_numbers(self):
+        return [self.port_number(name) for name in PORTS]
 
     def has(self, feature, chance=1.0):
         return feature in self.features and self.rnd.random() < chance
@@ -232,10 +247,13 @@ class Generator:
         rnd = self.rnd
         _, kind, eth_type, proto, _ = rnd.choices(
             self.kinds, [k[0] for k in self.kinds])[0]
-        match = Match(kind, eth_type, proto)
+        match = Match(self, kind, eth_type, proto)
         if kind == "other":
             match.eth_type = rnd.choice((0x88b7, 0x88b7, 0x9000, 0x8902))
-        if not table and rnd.random() < .75:
+        if not table and self.tunnels and rnd.random() < .4:
+            match.in_port = rnd.choice(self.tunnels)
+            match.tunnel = tunnels.match_words(self, match.in_port)
+        elif not table and rnd.random() < .75:
             match.in_port = rnd.choice(INJECT)
         if table and rnd.random() < .2:
             match.metadata = "reg0=%d" % rnd.randrange(3)
@@ -290,6 +308,10 @@ class Generator:
     def make(self, n_packets):
         rnd = self.rnd
         case = self.case
+        if self.has("tunnels", .5):
+            self.tunnels = tunnels.choose(self)
+        elif case.topology == "bridged":
+            tunnels.flows(self)
         actions.make_groups(self)
         for table in range(self.n_tables):
             for _ in range(rnd.randint(4, 12) if not table
@@ -298,7 +320,7 @@ class Generator:
             if table or rnd.random() < .5:
                 case.flows.append("table=%d,priority=0,actions=%s" % (
                     table, rnd.choice(("drop", "output:%d" % rnd.choice(
-                        list(PORTS.values()))))))
+                        self.port_numbers())))))
         self.make_packets(n_packets)
         return case
 
@@ -385,7 +407,9 @@ class Generator:
             elif match.kind == "mpls" and rnd.random() < .2:
                 packet.l3 = MPLS_MC
             port = match.in_port or rnd.choice(INJECT)
-            if rnd.random() < .04:
+            if match.tunnel:
+                port = "p0"
+            elif rnd.random() < .04:
                 port = rnd.choice(INJECT)
             remark = ""
             way = rnd.random()
@@ -396,6 +420,10 @@ class Generator:
                 remark = spoil(packet, rnd)
                 if rnd.random() < .2:
                     remark += ", " + spoil(packet, rnd)
+            if match.tunnel:
+                packet = tunnels.wrap(self, match.in_port, match.tunnel[1],
+                                      packet)
+                remark = ", ".join(filter(None, (match.in_port, remark)))
             for _ in range(rnd.choice((1, 1, 1, 2, 3))):
                 packets.append((port, packet.copy(), remark))
         del packets[n_packets:]
@@ -408,6 +436,7 @@ class Generator:
             some.sort(key=lambda x: INJECT.index(x[0]))
             for port, packet, remark in some:
                 number = len(self.case.packets)
-                packet.payload = (number.to_bytes(2, "big")
-                                  + (packet.payload or b"12345678"))
+                inner = packet.inner or packet
+                inner.payload = (number.to_bytes(2, "big")
+                                 + (inner.payload or b"12345678"))
                 self.case.packets.append((port, packet.build(), remark))

@@ -16,10 +16,12 @@ import socket
 import subprocess
 import time
 
-from case import INJECT, PORTS
+import tunnels
+from case import Case, INJECT, MIRROR, PATCH, PORTS, TUNNELS
 
 # What is behind each port.
-FUNCTIONS = {"p0": "wire", "r0": "vf0", "r1": "vf1", "r2": "vf2", "r3": "vf3"}
+FUNCTIONS = {"p0": "wire", "r0": "vf0", "r1": "vf1", "r2": "vf2", "r3": "vf3",
+             "r4": "vf4"}
 VPORTS = ("uplink", "vf0", "vf1", "vf2", "vf3")
 
 BARRIER_TYPE = "0x88b6"
@@ -77,7 +79,7 @@ class Megaflow:
 
 
 class World:
-    def __init__(self, name, top, build, directory, offload):
+    def __init__(self, name, top, build, directory, offload, topology):
         self.name = name
         self.top = top
         self.directory = directory
@@ -86,9 +88,14 @@ class World:
         self.env = dict(os.environ, DPDKVDPA_BUILDDIR=build)
         self.host_program = os.path.join(build, "tests", "nicsim-host")
         self.number = 0
-        self.topology = None
+        self.topology = topology
+        self.bridges = ["br0"] + ["br-phy"] * (topology == "bridged")
+        # Where frames come out.
+        self.captured = INJECT + (MIRROR,) * (topology == "mirrored")
+        self.phys_flows = None  # What br-phy has.
         self.had_meters = False
-        self.table = 0          # The first one of the pipeline.
+        # The first table of the pipeline, by bridge.
+        self.table = dict.fromkeys(self.bridges, 0)
         self.host = None
 
     # Life.
@@ -104,7 +111,7 @@ class World:
         return done
 
     def start(self):
-        options = ["--vfs", "4", "--no-ports", "--guests", "0",
+        options = ["--vfs", "5", "--no-ports", "--guests", "0",
                    "--ovs-other-config",
                    "vlan-limit=2 max-idle=600000 min-revalidate-pps=0"
                    " max-revalidator=2000"]
@@ -127,14 +134,39 @@ class World:
 
     def set_up_switch(self):
         """Bridges, ports and the NIC's host, in a switch that has none."""
-        argv = ["ovs-vsctl", "--may-exist", "add-br", "br0", "--", "set",
-                "Bridge", "br0", "datapath_type=netdev", "fail-mode=secure"]
-        for port in INJECT:
+        argv = ["ovs-vsctl"]
+        for bridge in self.bridges:
+            argv += ["--", "--may-exist", "add-br", bridge, "--", "set",
+                     "Bridge", bridge, "datapath_type=netdev",
+                     "fail-mode=secure", "other_config:hwaddr=" +
+                     ("02:00:00:00:31:01" if bridge == self.bridges[-1]
+                      else "02:00:00:00:30:01")]
+        for port in INJECT + (MIRROR,):
             devargs = ("net_nicsim0" if port == "p0" else
                        '"net_nicsim0,representor=[%s]"' % port[1])
+            bridge = self.bridges[-1] if port == "p0" else "br0"
+            argv += ["--", "add-port", bridge, port, "--", "set", "Interface",
+                     port, "type=dpdk", "options:dpdk-devargs=" + devargs]
+            if port in PORTS:
+                argv.append("ofport_request=%d" % PORTS[port])
+        for port, (kind, _, options) in tunnels.PORTS.items():
             argv += ["--", "add-port", "br0", port, "--", "set", "Interface",
-                     port, "type=dpdk", "options:dpdk-devargs=" + devargs,
-                     "ofport_request=%d" % PORTS[port]]
+                     port, "type=" + kind, "options:key=flow",
+                     "ofport_request=%d" % TUNNELS[port]]
+            argv += ["options:%s=\"%s\"" % item for item in options.items()]
+        if self.topology == "bridged":
+            for bridge, peer in (("br0", "br-phy"), ("br-phy", "br0")):
+                argv += ["--", "add-port", bridge, "to-" + peer, "--", "set",
+                         "Interface", "to-" + peer, "type=patch",
+                         "options:peer=to-" + bridge,
+                         "ofport_request=%d" % PATCH]
+        if self.topology == "mirrored":
+            for port in ("r0", "r1", "r2", "p0", MIRROR):
+                argv += ["--", "--id=@" + port, "get", "Port", port]
+            argv += ["--", "--id=@m", "create", "Mirror", "name=m",
+                     "select_src_port=@r0,@r1", "select_dst_port=@r2,@p0",
+                     "output_port=@" + MIRROR, "--", "set", "Bridge", "br0",
+                     "mirrors=@m"]
         self.run(*argv)
         self.run("ovs-ofctl", "mod-port", "br0", "br0", "no-flood")
         errors = self.run("ovs-vsctl", "--format=csv", "--data=bare",
@@ -143,23 +175,46 @@ class World:
         if errors.strip():
             raise Broken(errors)
         self.open_unixctl()
+        self.set_up_tunnels()
         # Revalidators come when they like, and delete megaflows of packets
         # that are too odd for netlink attributes.
         self.unixctl("revalidator/pause")
-        self.topology = "flat"
         self.host = subprocess.Popen(
             [self.sandbox, "exec", "--dir", self.directory, "wire",
              self.host_program,
              os.path.join(self.directory, "nicsim0.sock")],
             env=dict(self.env, NICSIM_WIRE="eth0"), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE)
-        self.tell("connect A", "up vf0 vf1 vf2 vf3 desc=2048",
+        self.tell("connect A", "up vf0 vf1 vf2 vf3 vf4 desc=2048",
                   "wire room=16777216")
-        self.vswitchd_uses_all_ports()
+        self.wait_for_ports()
 
-    def vswitchd_uses_all_ports(self):
+    def set_up_tunnels(self):
+        """The local ends, and where the remote ones are."""
+        bridge = self.bridges[-1]
+        self.run(self.sandbox, "exec", "--dir", self.directory, "switch",
+                 "sh", "-c",
+                 "ip link set dev %s multicast off arp off up &&"
+                 " ip addr add %s/24 dev %s &&"
+                 " ip addr add %s/64 dev %s nodad" % (
+                     bridge, tunnels.LOCAL[4], bridge, tunnels.LOCAL[6],
+                     bridge))
+        self.run("ovs-ofctl", "add-tlv-map", "br0",
+                 "{class=%#x,type=%#x,len=4}->tun_metadata0" % (
+                     tunnels.OPTION_CLASS, tunnels.OPTION_TYPE))
+        self.wait(lambda: tunnels.LOCAL[6] in self.unixctl("ovs/route/show"),
+                  30, "no route to tunnels' ends")
+        for address, mac in tunnels.REMOTE_MACS.items():
+            self.unixctl("tnl/neigh/set", bridge, address, ":".join(
+                "%02x" % byte for byte in mac.to_bytes(6, "big")))
+
+    def wait_for_ports(self):
         """Waits until what is sent at any port comes out at all."""
-        self.load_flows([], [])
+        empty = Case(self.topology)
+        if self.topology == "bridged":
+            empty.phys_flows = ["table=0,in_port=1,actions=output:20",
+                                "table=0,in_port=20,actions=output:1"]
+        self.load_flows(empty)
         deadline = time.time() + BARRIER_SECONDS
         for port in INJECT:
             while self.exchange(port, [], 1)[1]:
@@ -234,29 +289,41 @@ class World:
 
     # Pipelines.
 
-    def move_tables(self, text):
-        """'text', a flow, with the tables that the pipeline has got."""
+    def move_tables(self, text, first):
+        """'text', a flow, in the tables from 'first' on."""
         text = re.sub(r"table=(\d+)", lambda match: "table=%d" % (
-            self.table + int(match.group(1))), text)
+            first + int(match.group(1))), text)
         return re.sub(r"resubmit\(([^,]*),(\d+)\)", lambda match: (
             "resubmit(%s,%d)" % (match.group(1),
-                                 self.table + int(match.group(2)))), text)
+                                 first + int(match.group(2)))), text)
 
-    def load_flows(self, flows, groups):
-        ports = ["output:%d" % PORTS[port] for port in INJECT]
-        self.table = self.table % (TABLES * SETS) + TABLES
+    def load_bridge(self, bridge, flows, groups, barriers):
+        first = self.table[bridge] % (TABLES * SETS) + TABLES
+        self.table[bridge] = first
         lines = ["flow delete", "group delete",
-                 "flow add table=0,priority=65535,dl_type=%s,"
-                 "actions=controller(max_len=16),%s,IN_PORT"
-                 % (BARRIER_TYPE, ",".join(ports)),
-                 "flow add table=0,priority=0,actions=resubmit(,%d)"
-                 % self.table]
+                 "flow add table=0,priority=0,actions=resubmit(,%d)" % first]
+        lines += ["flow add table=0,priority=65535,dl_type=%s,%s"
+                  % (BARRIER_TYPE, barrier) for barrier in barriers]
         lines += ["group add " + group for group in groups]
-        lines += ["flow add " + self.move_tables(flow) for flow in flows]
-        done = self.run("ovs-ofctl", "-O", "OpenFlow15", "bundle", "br0",
+        lines += ["flow add " + self.move_tables(flow, first)
+                  for flow in flows]
+        done = self.run("ovs-ofctl", "-O", "OpenFlow15", "bundle", bridge,
                         "-", text="\n".join(lines) + "\n", check=False)
         if done.returncode:
             raise Refused(done.stderr)
+
+    def load_flows(self, case):
+        bridged = self.topology == "bridged"
+        ports = ["output:%d" % (PATCH if bridged and port == "p0"
+                                else PORTS[port]) for port in INJECT]
+        self.load_bridge("br0", case.flows, case.groups,
+                         ["actions=controller(max_len=16),%s,IN_PORT"
+                          % ",".join(ports)])
+        if bridged and case.phys_flows != self.phys_flows:
+            self.load_bridge("br-phy", case.phys_flows, [],
+                             ["in_port=1,actions=output:%d" % PATCH,
+                              "in_port=%d,actions=output:1" % PATCH])
+            self.phys_flows = case.phys_flows
 
     def load(self, case):
         """Replaces the pipeline by that of 'case'.  There are no megaflows
@@ -271,7 +338,7 @@ class World:
             if done.returncode:
                 raise Refused(done.stderr)
         self.had_meters = bool(case.meters)
-        self.load_flows(case.flows, case.groups)
+        self.load_flows(case)
         if self.offload:
             self.wait(lambda: not self.nic()[0], 20,
                       "the NIC has rules when there are no megaflows")
@@ -289,7 +356,7 @@ class World:
         """Sends 'frames' at 'port', each 'alone' or all at once.  Returns what
         came out, {port: [frame, ...]}, and at how many ports it may not be
         all."""
-        functions = " ".join(FUNCTIONS[name] for name in INJECT)
+        functions = " ".join(FUNCTIONS[name] for name in self.captured)
         data = b"".join(len(frame).to_bytes(2, "little") + frame
                         for frame in frames)
         self.number += 1 + len(data)
@@ -302,23 +369,23 @@ class World:
             raise Broken("%s: nicsim-host: %s" % (self.name,
                                                   " ".join(words)))
         data = self.host.stdout.read(int(words[2]))
-        outputs = {name: [] for name in INJECT}
+        outputs = {name: [] for name in self.captured}
         i = 0
         while i < len(data):
             length = int.from_bytes(data[i + 1:i + 3], "little")
-            outputs[INJECT[data[i]]].append(data[i + 3:i + 3 + length])
+            outputs[self.captured[data[i]]].append(data[i + 3:i + 3 + length])
             i += 3 + length
-        return outputs, len(INJECT) - int(words[3])
+        return outputs, len(self.captured) - int(words[3])
 
     def round(self, case, result, alone=False):
         """Sends all packets of 'case'."""
-        outputs = {name: [] for name in INJECT}
+        outputs = {name: [] for name in self.captured}
         for port, frames in case.bursts():
             some, missing = self.exchange(port, frames, alone=alone)
             if missing:
                 raise Broken("%s: a barrier from %s did not come out at %d"
                              " ports" % (self.name, port, missing))
-            for name in INJECT:
+            for name in self.captured:
                 outputs[name] += some[name]
         result.outputs.append(outputs)
 
@@ -328,7 +395,9 @@ class World:
         text = self.unixctl("dpctl/dump-flows", "-m", "netdev@ovs-netdev")
         flows = [Megaflow(line) for line in text.splitlines()
                  if line.startswith("ufid:")]
-        return [flow for flow in flows if not flow.is_barrier]
+        # The kernel may say something by a bridge's own port.
+        return [flow for flow in flows if not flow.is_barrier
+                and "in_port(br" not in flow.text]
 
     def wait_quiescent(self):
         """Waits until each megaflow is in the NIC or was refused."""
@@ -382,7 +451,8 @@ class World:
         result.n_in_nic = sum(flow.offloaded != "no"
                               for flow in result.megaflows)
         self.unixctl("revalidator/purge")
-        result.flows = self.openflow_counters("br0")
+        for bridge in self.bridges:
+            result.flows.update(self.openflow_counters(bridge))
         if case.groups:
             result.others.update(self.group_counters())
         if case.meters:
@@ -417,9 +487,12 @@ class World:
                                  bridge).splitlines():
             match = re.match(r"table_id=(\d+), duration=\S+"
                              r" n_packets=(\d+), n_bytes=(\d+), (.*)", line)
-            table = int(match.group(1)) - self.table if match else -1
-            if 0 <= table < TABLES:
-                counters["table=%d,%s" % (table, match.group(4))] = (
+            table = (int(match.group(1)) - self.table[bridge] if match
+                     else -1)
+            if (0 <= table < TABLES
+                    and "in_port=LOCAL,actions=drop" not in line):
+                counters["%s table=%d,%s" % (bridge, table,
+                                             match.group(4))] = (
                     int(match.group(2)), int(match.group(3)))
         return counters
 

@@ -9,12 +9,19 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/netdev-dpdkvdpa-alone.h \
 	lib/netdev-dpdkvdpa.c \
 	lib/netdev-dpdkvdpa.h \
+	lib/offload-action-format.c \
 	lib/offload-actions.c \
 	lib/offload-actions.h \
 	lib/offload-flow.c \
 	lib/offload-flow.h \
+	lib/offload-form.c \
+	lib/offload-form.h \
+	lib/offload-group.c \
+	lib/offload-group.h \
 	lib/offload-match.c \
 	lib/offload-match.h \
+	lib/offload-miss.c \
+	lib/offload-miss.h \
 	lib/offload-provider.c \
 	lib/offload-provider.h \
 	lib/offload-refusal.c \
@@ -23,8 +30,12 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-rule-format.h \
 	lib/offload-rule.c \
 	lib/offload-rule.h \
+	lib/offload-set.c \
+	lib/offload-set.h \
 	lib/offload-show.c \
 	lib/offload-show.h \
+	lib/offload-tunnel.c \
+	lib/offload-tunnel.h \
 	lib/vdpa-devargs.c \
 	lib/vdpa-devargs.h \
 	lib/vdpa-device.c \

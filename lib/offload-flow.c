@@ -15,6 +15,9 @@
 #include "netdev.h"
 #include "netdev-offload.h"
 #include "netdev-provider.h"
+#include "netlink.h"
+#include "odp-util.h"
+#include "offload-group.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
 #include "timeval.h"
@@ -39,10 +42,57 @@ ufid_hash(const ovs_u128 *ufid)
     return hash_bytes(ufid, sizeof *ufid, 0);
 }
 
+/* Ties. */
+
+void
+offload_ties_add_output(struct offload_ties *ties, struct offload_port *port)
+{
+    if (ties->n_outputs >= ties->allocated_outputs) {
+        ties->outputs = x2nrealloc(ties->outputs, &ties->allocated_outputs,
+                                   sizeof *ties->outputs);
+    }
+    ties->outputs[ties->n_outputs++] = port;
+}
+
+void
+offload_ties_clear(struct offload_ties *ties)
+{
+    if (ties->target) {
+        offload_group_remove_miss(ties->target, ties->port);
+        offload_group_unref(ties->target);
+    }
+    offload_group_unref(ties->group);
+    free(ties->outputs);
+    memset(ties, 0, sizeof *ties);
+}
+
+/* Returns true if 'ties' are to 'port'. */
+static bool
+ties_have_port(const struct offload_ties *ties,
+               const struct offload_port *port)
+{
+    if (ties->port == port) {
+        return true;
+    }
+    for (size_t i = 0; i < ties->n_outputs; i++) {
+        if (ties->outputs[i] == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Records. */
+
 void
 offload_flow_unref(struct offload_flow *flow)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     if (flow && ovs_refcount_unref(&flow->ref_cnt) == 1) {
+        if (flow->actions) {
+            minimatch_destroy(&flow->match);
+            free(flow->actions);
+        }
         ovs_mutex_destroy(&flow->mutex);
         free(flow->words);
         free(flow);
@@ -90,6 +140,7 @@ offload_flow_obtain(struct offload_port *port, const ovs_u128 *ufid)
         flow = xzalloc(sizeof *flow);
         flow->port = port;
         flow->ufid = *ufid;
+        flow->orig_in_port = ODPP_NONE;
         ovs_refcount_init(&flow->ref_cnt);
         ovs_mutex_init(&flow->mutex);
         hmap_insert(&port->flows, &flow->node, ufid_hash(ufid));
@@ -97,6 +148,27 @@ offload_flow_obtain(struct offload_port *port, const ovs_u128 *ufid)
     ovs_refcount_ref(&flow->ref_cnt);
     ovs_mutex_unlock(&port->mutex);
     return flow;
+}
+
+void
+offload_flow_set_megaflow(struct offload_flow *flow,
+                          const struct match *match,
+                          const struct nlattr *actions, size_t actions_len,
+                          odp_port_t orig_in_port)
+    OVS_REQUIRES(flow->mutex)
+{
+    if (flow->actions) {
+        minimatch_destroy(&flow->match);
+        free(flow->actions);
+    }
+    minimatch_init(&flow->match, match);
+    /* Even if there are none: "there is a megaflow". */
+    flow->actions = xmalloc(MAX(actions_len, 1));
+    memcpy(flow->actions, actions, actions_len);
+    flow->actions_len = actions_len;
+    if (orig_in_port != ODPP_NONE) {
+        flow->orig_in_port = orig_in_port;
+    }
 }
 
 void
@@ -218,7 +290,7 @@ offload_flow_drop_rule(struct offload_flow *flow)
         ovs_mutex_unlock(&flow->port->mutex);
     }
     flow->rule = NULL;
-    flow->out_port = NULL;
+    offload_ties_clear(&flow->ties);
     return error;
 }
 
@@ -255,12 +327,13 @@ offload_port_get(const struct netdev *netdev)
 }
 
 void
-offload_port_create(struct netdev *netdev)
+offload_port_create(struct netdev *netdev, bool is_tunnel)
     OVS_EXCLUDED(ports_mutex)
 {
     struct offload_port *port = xzalloc(sizeof *port);
 
     port->netdev = netdev;
+    port->is_tunnel = is_tunnel;
     ovs_mutex_init(&port->mutex);
     ovs_mutex_lock(&port->mutex);
     hmap_init(&port->flows);
@@ -346,13 +419,14 @@ offload_port_purge(struct offload_port *gone)
                 offload_flow_drop_rule(flow);
             }
             offload_flow_remove(flow);
-        } else if (flow->rule && flow->out_port == gone) {
+        } else if (flow->rule && ties_have_port(&flow->ties, gone)) {
             offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_PORT_REMOVED);
         }
         ovs_mutex_unlock(&flow->mutex);
         offload_flow_unref(flow);
     }
     free(flows);
+    offload_group_purge_port(gone);
 }
 
 void

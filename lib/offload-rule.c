@@ -15,6 +15,7 @@
 #include "netdev.h"
 #include "netdev-dpdk.h"
 #include "offload-actions.h"
+#include "offload-form.h"
 #include "offload-match.h"
 #include "offload-refusal.h"
 #include "offload-rule-format.h"
@@ -81,17 +82,53 @@ refuse_by_nic(struct offload_refusal *refusal, int err, const char *words)
 
 static void
 log_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
-         const struct offload_match *om, const struct offload_actions *oa,
-         const char *result)
+         const struct rte_flow_item *items,
+         const struct rte_flow_action *actions, const char *result)
 {
     if (!VLOG_DROP_DBG(&debug_rl)) {
         struct ds s = DS_EMPTY_INITIALIZER;
 
         offload_rule_format(&s, netdev_dpdk_get_port_id(netdev), attr,
-                            om->items, oa->actions);
+                            items, actions);
         VLOG_DBG("%s: %s: %s", netdev_get_name(netdev), result, ds_cstr(&s));
         ds_destroy(&s);
     }
+}
+
+static int
+create_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
+            const struct rte_flow_item *items,
+            const struct rte_flow_action *actions,
+            struct offload_rule **rulep, struct offload_refusal *refusal)
+{
+    struct rte_flow_error error;
+    struct rte_flow *flow;
+
+    *rulep = NULL;
+    memset(&error, 0, sizeof error);
+    rte_errno = 0;
+    flow = netdev_dpdk_rte_flow_create(netdev, attr, items, actions, &error);
+    if (!flow) {
+        int err = flow_errno();
+
+        refuse_by_nic(refusal, err, nic_words(&error, err));
+        COVERAGE_INC(offload_rule_nic_error);
+        log_rule(netdev, attr, items, actions, refusal->words);
+        if (offload_rule_nic_gone(err)) {
+            VLOG_WARN_RL(&error_rl, "%s: the NIC can't take rules: %s",
+                         netdev_get_name(netdev), refusal->words);
+        }
+        return err;
+    }
+
+    COVERAGE_INC(offload_rule_create);
+    log_rule(netdev, attr, items, actions, "created");
+    *rulep = xmalloc(sizeof **rulep);
+    **rulep = (struct offload_rule) {
+        .netdev = netdev,
+        .flow = flow,
+    };
+    return 0;
 }
 
 int
@@ -101,37 +138,54 @@ offload_rule_create(struct netdev *netdev, uint32_t group,
                     struct offload_rule **rulep,
                     struct offload_refusal *refusal)
 {
-    struct rte_flow_error error;
     struct rte_flow_attr attr;
-    struct rte_flow *flow;
 
-    *rulep = NULL;
-    memset(&error, 0, sizeof error);
-    rte_errno = 0;
     offload_rule_attr(&attr, group);
-    flow = netdev_dpdk_rte_flow_create(netdev, &attr, om->items, oa->actions,
-                                       &error);
-    if (!flow) {
-        int err = flow_errno();
+    return create_rule(netdev, &attr, om->items, oa->actions, rulep, refusal);
+}
 
-        refuse_by_nic(refusal, err, nic_words(&error, err));
-        COVERAGE_INC(offload_rule_nic_error);
-        log_rule(netdev, &attr, om, oa, refusal->words);
-        if (offload_rule_nic_gone(err)) {
-            VLOG_WARN_RL(&error_rl, "%s: the NIC can't take rules: %s",
-                         netdev_get_name(netdev), refusal->words);
-        }
-        return err;
-    }
-
-    COVERAGE_INC(offload_rule_create);
-    log_rule(netdev, &attr, om, oa, "created");
-    *rulep = xmalloc(sizeof **rulep);
-    **rulep = (struct offload_rule) {
-        .netdev = netdev,
-        .flow = flow,
+int
+offload_rule_create_miss(struct netdev *netdev, uint32_t group, uint32_t mark,
+                         uint16_t domain, struct offload_rule **rulep,
+                         struct offload_refusal *refusal)
+{
+    uint16_t port_id = netdev_dpdk_get_port_id(netdev);
+    struct rte_flow_action_mark mark_conf = { .id = mark };
+    struct rte_flow_action_ethdev ethdev_conf = { .port_id = port_id };
+    struct rte_flow_action actions[] = {
+        { .type = RTE_FLOW_ACTION_TYPE_MARK, .conf = &mark_conf },
+        { .type = RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR,
+          .conf = &ethdev_conf },
+        { .type = RTE_FLOW_ACTION_TYPE_END },
     };
-    return 0;
+    struct rte_flow_item_ethdev port_spec = { .port_id = port_id };
+    struct rte_flow_item_ethdev port_mask = { .port_id = UINT16_MAX };
+    struct rte_flow_item_port_id id_spec = { .id = port_id };
+    struct rte_flow_item_port_id id_mask = { .id = UINT32_MAX };
+    struct offload_form_trial trial;
+    struct rte_flow_attr attr;
+    int error;
+
+    offload_rule_attr(&attr, group);
+    attr.priority = 1;
+    offload_form_trial_init(&trial, domain);
+    do {
+        bool by_id = trial.forms & OFFLOAD_FORM_ITEM_PORT_ID;
+        struct rte_flow_item items[] = {
+            { .type = by_id ? RTE_FLOW_ITEM_TYPE_PORT_ID
+                      : RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT,
+              .spec = by_id ? (void *) &id_spec : &port_spec,
+              .mask = by_id ? (void *) &id_mask : &port_mask },
+            { .type = RTE_FLOW_ITEM_TYPE_END },
+        };
+
+        error = create_rule(netdev, &attr, items, actions, rulep, refusal);
+    } while (error && !offload_rule_nic_gone(error)
+             && offload_form_trial_next(&trial, OFFLOAD_FORM_ITEM_PORT_ID));
+    if (!error) {
+        offload_form_trial_succeed(&trial, OFFLOAD_FORM_ITEM_PORT_ID);
+    }
+    return error;
 }
 
 int

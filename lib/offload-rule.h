@@ -43,8 +43,8 @@ struct offload_rule_stats {
     uint64_t n_bytes;           /* Ethernet frames without FCS. */
 };
 
-/* The attributes of all rules: over all ports of the eSwitch, in 'group'.
- * Megaflows do not overlap, so that one priority does. */
+/* The attributes of megaflows' rules: over all ports of the eSwitch, in
+ * 'group'.  Megaflows do not overlap, so that one priority does. */
 void offload_rule_attr(struct rte_flow_attr *, uint32_t group);
 
 /* Puts a rule into 'group' of the NIC of 'netdev', a port with a DPDK device
@@ -58,6 +58,14 @@ int offload_rule_create(struct netdev *netdev, uint32_t group,
                         const struct offload_actions *oa,
                         struct offload_rule **rulep,
                         struct offload_refusal *refusal);
+
+/* Puts a rule of lowest priority into 'group', which sends packets that
+ * entered by the port of 'netdev', with 'mark', to that port's ethdev.
+ * 'domain' is that of the NIC.  Otherwise like offload_rule_create(). */
+int offload_rule_create_miss(struct netdev *netdev, uint32_t group,
+                             uint32_t mark, uint16_t domain,
+                             struct offload_rule **rulep,
+                             struct offload_refusal *refusal);
 
 /* Takes 'rule' out of the NIC.  Returns 0, and 'rule' is freed, or a positive
  * errno, and 'rule' is still there. */

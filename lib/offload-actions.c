@@ -508,10 +508,14 @@ parse_action(struct actions_parser *ap, const struct nlattr *a, bool last)
         return parse_jump(ap, 0, nl_attr_get_odp_port(a), last);
 
     case OVS_ACTION_ATTR_TUNNEL_PUSH:
-        if (size != sizeof(struct ovs_action_push_tnl)) {
+        /* The attribute ends with the header, which is not copied whole. */
+        if (size < offsetof(struct ovs_action_push_tnl, header)
+            || size < (offsetof(struct ovs_action_push_tnl, header)
+                       + ((const struct ovs_action_push_tnl *) nested)
+                         ->header_len)) {
             break;
         }
-        return offload_tunnel_push(list, nl_attr_get(a));
+        return offload_tunnel_push(list, (const void *) nested);
 
     default:
         return offload_refuse(list->refusal,

@@ -37,6 +37,8 @@ static struct vlog_rate_limit debug_rl = VLOG_RATE_LIMIT_INIT(600, 600);
 struct offload_rule {
     struct netdev *netdev;      /* Whose ethdev created it. */
     struct rte_flow *flow;
+    size_t overhead;            /* Bytes of each packet that do not count:
+                                 * the outer headers of a tunnel. */
 };
 
 void
@@ -139,9 +141,14 @@ offload_rule_create(struct netdev *netdev, uint32_t group,
                     struct offload_refusal *refusal)
 {
     struct rte_flow_attr attr;
+    int error;
 
     offload_rule_attr(&attr, group);
-    return create_rule(netdev, &attr, om->items, oa->actions, rulep, refusal);
+    error = create_rule(netdev, &attr, om->items, oa->actions, rulep, refusal);
+    if (!error) {
+        (*rulep)->overhead = om->tunnel.header_len;
+    }
+    return error;
 }
 
 int
@@ -243,7 +250,7 @@ offload_rule_query(struct offload_rule *rule,
         stats->n_packets = query.hits;
     }
     if (query.bytes_set) {
-        stats->n_bytes = query.bytes;
+        stats->n_bytes = query.bytes - stats->n_packets * rule->overhead;
     }
     return 0;
 }

@@ -40,7 +40,8 @@ struct offload_rule;
 /* Counters of one rule since it was created. */
 struct offload_rule_stats {
     uint64_t n_packets;
-    uint64_t n_bytes;           /* Ethernet frames without FCS. */
+    uint64_t n_bytes;           /* Ethernet frames without FCS; of packets in
+                                 * a tunnel, the inner ones. */
 };
 
 /* The attributes of megaflows' rules: over all ports of the eSwitch, in

@@ -308,7 +308,6 @@ offload_tunnel_match(struct offload_match *om, const struct netdev *netdev,
     tm->integrity.spec.ipv4_csum_ok = tm->integrity.mask.ipv4_csum_ok = v4;
     tm->integrity.spec.l4_csum_ok = tm->integrity.mask.l4_csum_ok
         = proto == IPPROTO_UDP;
-    tm->integrity.spec.l3_len_ok = tm->integrity.mask.l3_len_ok = 1;
     offload_match_add(om, RTE_FLOW_ITEM_TYPE_INTEGRITY, &tm->integrity.spec,
                       &tm->integrity.mask, NULL);
 

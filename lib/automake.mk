@@ -36,6 +36,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-show.h \
 	lib/offload-tunnel.c \
 	lib/offload-tunnel.h \
+	lib/offload-why.c \
+	lib/offload-why.h \
 	lib/vdpa-devargs.c \
 	lib/vdpa-devargs.h \
 	lib/vdpa-device.c \

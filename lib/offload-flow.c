@@ -160,6 +160,9 @@ offload_flow_set_megaflow(struct offload_flow *flow,
     if (flow->actions) {
         minimatch_destroy(&flow->match);
         free(flow->actions);
+    } else {
+        /* dpif-netdev's ufid is of the packet that made the megaflow. */
+        odp_flow_key_hash(&match->flow, sizeof match->flow, &flow->dp_ufid);
     }
     minimatch_init(&flow->match, match);
     /* Even if there are none: "there is a megaflow". */

@@ -84,13 +84,14 @@ struct offload_ties {
 /* A record. */
 struct offload_flow {
     struct offload_port *port;  /* Where packets enter.  Constant. */
-    ovs_u128 ufid;              /* Constant. */
+    ovs_u128 ufid;              /* Of the megaflow.  Constant. */
     struct ovs_refcount ref_cnt;
 
     struct ovs_mutex mutex;
     bool dead OVS_GUARDED;              /* No longer in 'port->flows'. */
     struct offload_rule *rule OVS_GUARDED;      /* NULL if refused. */
     struct offload_ties ties OVS_GUARDED;       /* Of 'rule'. */
+    ovs_u128 dp_ufid OVS_GUARDED;       /* As users see it in dumps. */
     struct minimatch match OVS_GUARDED; /* As last put ... */
     struct nlattr *actions OVS_GUARDED; /* ... NULL before. */
     size_t actions_len OVS_GUARDED;

@@ -39,6 +39,7 @@ struct offload_rule {
     struct rte_flow *flow;
     size_t overhead;            /* Bytes of each packet that do not count:
                                  * the outer headers of a tunnel. */
+    char *text;
 };
 
 void
@@ -82,19 +83,16 @@ refuse_by_nic(struct offload_refusal *refusal, int err, const char *words)
     offload_refuse_words(refusal, code, "%s", words);
 }
 
-static void
-log_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
-         const struct rte_flow_item *items,
-         const struct rte_flow_action *actions, const char *result)
+static char *
+rule_to_text(struct netdev *netdev, const struct rte_flow_attr *attr,
+             const struct rte_flow_item *items,
+             const struct rte_flow_action *actions)
 {
-    if (!VLOG_DROP_DBG(&debug_rl)) {
-        struct ds s = DS_EMPTY_INITIALIZER;
+    struct ds s = DS_EMPTY_INITIALIZER;
 
-        offload_rule_format(&s, netdev_dpdk_get_port_id(netdev), attr,
-                            items, actions);
-        VLOG_DBG("%s: %s: %s", netdev_get_name(netdev), result, ds_cstr(&s));
-        ds_destroy(&s);
-    }
+    offload_rule_format(&s, netdev_dpdk_get_port_id(netdev), attr, items,
+                        actions);
+    return ds_steal_cstr(&s);
 }
 
 static int
@@ -105,6 +103,7 @@ create_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
 {
     struct rte_flow_error error;
     struct rte_flow *flow;
+    char *text;
 
     *rulep = NULL;
     memset(&error, 0, sizeof error);
@@ -115,7 +114,12 @@ create_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
 
         refuse_by_nic(refusal, err, nic_words(&error, err));
         COVERAGE_INC(offload_rule_nic_error);
-        log_rule(netdev, attr, items, actions, refusal->words);
+        if (!VLOG_DROP_DBG(&debug_rl)) {
+            text = rule_to_text(netdev, attr, items, actions);
+            VLOG_DBG("%s: %s: %s", netdev_get_name(netdev), refusal->words,
+                     text);
+            free(text);
+        }
         if (offload_rule_nic_gone(err)) {
             VLOG_WARN_RL(&error_rl, "%s: the NIC can't take rules: %s",
                          netdev_get_name(netdev), refusal->words);
@@ -124,11 +128,13 @@ create_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
     }
 
     COVERAGE_INC(offload_rule_create);
-    log_rule(netdev, attr, items, actions, "created");
+    text = rule_to_text(netdev, attr, items, actions);
+    VLOG_DBG_RL(&debug_rl, "%s: created: %s", netdev_get_name(netdev), text);
     *rulep = xmalloc(sizeof **rulep);
     **rulep = (struct offload_rule) {
         .netdev = netdev,
         .flow = flow,
+        .text = text,
     };
     return 0;
 }
@@ -214,14 +220,21 @@ offload_rule_destroy(struct offload_rule *rule)
     }
 
     COVERAGE_INC(offload_rule_destroy);
-    free(rule);
+    offload_rule_abandon(rule);
     return 0;
 }
 
 void
 offload_rule_abandon(struct offload_rule *rule)
 {
+    free(rule->text);
     free(rule);
+}
+
+const char *
+offload_rule_text(const struct offload_rule *rule)
+{
+    return rule->text;
 }
 
 int

@@ -81,6 +81,9 @@ void offload_rule_abandon(struct offload_rule *rule);
 int offload_rule_query(struct offload_rule *rule,
                        struct offload_rule_stats *stats);
 
+/* Returns the "flow create" command that 'rule' is. */
+const char *offload_rule_text(const struct offload_rule *rule);
+
 /* Returns true if 'error', from a function above, says that the NIC is no
  * longer there. */
 bool offload_rule_nic_gone(int error);

@@ -632,6 +632,9 @@ struct nicsim_ctl_info {
     uint64_t rule_ops;                  /* Creations and destructions. */
     uint64_t rules_refused;
     uint64_t dma_faults;
+    uint64_t jumps_exceeded;            /* Packets that were dropped since
+                                         * they jumped, or were copied, too
+                                         * often. */
 };
 
 struct nicsim_ctl_vport {

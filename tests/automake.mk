@@ -22,7 +22,9 @@ EXTRA_DIST += \
 TESTSUITE_AT += \
 	tests/nicsim.at \
 	tests/nicsim-daemon.at \
-	tests/nicsim-rules.at
+	tests/nicsim-rules.at \
+	tests/nicsim-actions.at \
+	tests/nicsim-tunnel.at
 check_PROGRAMS += tests/nicsim-host
 tests_nicsim_host_SOURCES = \
 	nicsim/hw.h \

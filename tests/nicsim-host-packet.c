@@ -252,6 +252,9 @@ cmd_rx(char **words, int n)
         if (desc.flags & NICSIM_RX_MARK) {
             printf(" mark %"PRIu32, desc.mark);
         }
+        if (desc.flags & NICSIM_RX_META) {
+            printf(" meta %"PRIu32, desc.meta);
+        }
         printf("%s%s%s%s: ",
                desc.flags & NICSIM_RX_IP_GOOD ? " ip-good" : "",
                desc.flags & NICSIM_RX_IP_BAD ? " ip-bad" : "",

@@ -13,6 +13,9 @@ import socket
 from collections import Counter
 
 
+TUNNEL_PORTS = ((4789).to_bytes(2, "big"), (6081).to_bytes(2, "big"))
+
+
 def flow_of(frame):
     """What frames of one TCP or UDP flow, of one length, have in common, or
     None for other frames."""
@@ -28,7 +31,7 @@ def flow_of(frame):
         return None
     if proto == b"\x06":
         return len(frame), frame[:l4 + 16]
-    if proto == b"\x11":
+    if proto == b"\x11" and frame[l4 + 2:l4 + 4] not in TUNNEL_PORTS:
         return len(frame), frame[:l4 + 6]
     return None
 
@@ -150,7 +153,10 @@ def compare_megaflows(left, right, differences):
     leader = list(range(len(texts)))
     for i in range(len(texts)):
         for j in range(i):
-            if leader[i] != leader[j] and overlap(fields[i], fields[j]):
+            if (leader[i] != leader[j]
+                    and texts[i].partition(" actions:")[2]
+                    == texts[j].partition(" actions:")[2]
+                    and overlap(fields[i], fields[j])):
                 old, new = leader[i], leader[j]
                 leader = [new if x == old else x for x in leader]
     for first in sorted(set(leader)):

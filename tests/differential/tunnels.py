@@ -32,6 +32,20 @@ UDP_PORTS = {"vxlan": 4789, "geneve": 6081}
 OPTION_CLASS, OPTION_TYPE = 0x0105, 0x21
 
 
+def local_flows():
+    """The flows by which what goes into tunnels leaves the bridge that has
+    their local ends.  What the kernel has to say to packets that came out of
+    no tunnel port is not let out."""
+    lines = ["table=0,priority=65533,in_port=LOCAL,actions=drop"]
+    for suffix in ("", "6"):
+        lines += ["table=0,priority=65534,in_port=LOCAL,udp%s,tp_dst=%d,"
+                  "actions=output:1" % (suffix, port)
+                  for port in UDP_PORTS.values()]
+        lines.append("table=0,priority=65534,in_port=LOCAL,%s,nw_proto=47,"
+                     "actions=output:1" % ("ipv6" if suffix else "ip"))
+    return lines
+
+
 def ip_number(text):
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     return int.from_bytes(socket.inet_pton(family, text), "big")
@@ -42,15 +56,7 @@ def flows(gen):
     another, by which tunnels' packets find their way."""
     rnd = gen.rnd
     bridged = gen.case.topology == "bridged"
-    # What the kernel has to say to packets that came out of no tunnel port is
-    # not let out.
-    lines = ["table=0,priority=99,in_port=LOCAL,actions=drop"]
-    for suffix in ("", "6"):
-        lines += ["table=0,priority=100,in_port=LOCAL,udp%s,tp_dst=%d,"
-                  "actions=output:1" % (suffix, port)
-                  for port in UDP_PORTS.values()]
-        lines.append("table=0,priority=100,in_port=LOCAL,%s,nw_proto=47,"
-                     "actions=output:1" % ("ipv6" if suffix else "ip"))
+    lines = []
     for version, name, field in ((4, "ip", "nw_dst"), (6, "ipv6",
                                                        "ipv6_dst")):
         match = "%s,%s=%s" % (name, field, LOCAL[version])

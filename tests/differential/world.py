@@ -168,7 +168,8 @@ class World:
                      "output_port=@" + MIRROR, "--", "set", "Bridge", "br0",
                      "mirrors=@m"]
         self.run(*argv)
-        self.run("ovs-ofctl", "mod-port", "br0", "br0", "no-flood")
+        for port in ["br0"] + list(TUNNELS):
+            self.run("ovs-ofctl", "mod-port", "br0", port, "no-flood")
         errors = self.run("ovs-vsctl", "--format=csv", "--data=bare",
                           "--no-headings", "--columns=name,error", "find",
                           "Interface", "error!=[]").stdout
@@ -304,6 +305,8 @@ class World:
                  "flow add table=0,priority=0,actions=resubmit(,%d)" % first]
         lines += ["flow add table=0,priority=65535,dl_type=%s,%s"
                   % (BARRIER_TYPE, barrier) for barrier in barriers]
+        if bridge == self.bridges[-1]:
+            lines += ["flow add " + flow for flow in tunnels.local_flows()]
         lines += ["group add " + group for group in groups]
         lines += ["flow add " + self.move_tables(flow, first)
                   for flow in flows]
@@ -489,8 +492,7 @@ class World:
                              r" n_packets=(\d+), n_bytes=(\d+), (.*)", line)
             table = (int(match.group(1)) - self.table[bridge] if match
                      else -1)
-            if (0 <= table < TABLES
-                    and "in_port=LOCAL,actions=drop" not in line):
+            if 0 <= table < TABLES:
                 counters["%s table=%d,%s" % (bridge, table,
                                              match.group(4))] = (
                     int(match.group(2)), int(match.group(3)))

@@ -428,6 +428,74 @@ icmp_field(ovs_be16 value, ovs_be16 mask, uint8_t *spec_byte,
     return !(ntohs(value) >> 8);
 }
 
+/* Neighbor discovery.  The items are of sound messages, where Open vSwitch
+ * has zeros for others.  That an option is absent can't be said. */
+static bool
+parse_nd(struct match_parser *mp)
+{
+    uint8_t type = ntohs(mp->flow.tp_src);
+    struct offload_match *om = mp->om;
+
+    if (mp->mask.tp_src != OVS_BE16_MAX || mp->mask.tp_dst != OVS_BE16_MAX
+        || mp->flow.tp_dst || MATCHED(mp, tcp_flags)
+        || MATCHED(mp, igmp_group_ip4)
+        || (MATCHED(mp, arp_sha) && !MATCHED_NONZERO(mp, arp_sha))
+        || (MATCHED(mp, arp_tha) && !MATCHED_NONZERO(mp, arp_tha))) {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_ND);
+    }
+
+    if (mp->flow.tp_src == htons(ND_NEIGHBOR_SOLICIT)) {
+        om->l4.nd_ns.spec.type = type;
+        om->l4.nd_ns.mask.type = UINT8_MAX;
+        om->l4.nd_ns.mask.code = UINT8_MAX;
+        memcpy(om->l4.nd_ns.spec.target_addr, &mp->flow.nd_target,
+               sizeof om->l4.nd_ns.spec.target_addr);
+        memcpy(om->l4.nd_ns.mask.target_addr, &mp->mask.nd_target,
+               sizeof om->l4.nd_ns.mask.target_addr);
+        add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_NS, &om->l4.nd_ns.spec,
+                 &om->l4.nd_ns.mask, NULL);
+    } else if (mp->flow.tp_src == htons(ND_NEIGHBOR_ADVERT)) {
+        om->l4.nd_na.spec.type = type;
+        om->l4.nd_na.mask.type = UINT8_MAX;
+        om->l4.nd_na.mask.code = UINT8_MAX;
+        memcpy(om->l4.nd_na.spec.target_addr, &mp->flow.nd_target,
+               sizeof om->l4.nd_na.spec.target_addr);
+        memcpy(om->l4.nd_na.mask.target_addr, &mp->mask.nd_target,
+               sizeof om->l4.nd_na.mask.target_addr);
+        add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_NA, &om->l4.nd_na.spec,
+                 &om->l4.nd_na.mask, NULL);
+    } else {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
+    }
+    if (MATCHED(mp, arp_sha)) {
+        om->nd_sla.spec.type = ND_OPT_SOURCE_LINKADDR;
+        om->nd_sla.mask.type = UINT8_MAX;
+        memcpy(&om->nd_sla.spec.sla, &mp->flow.arp_sha,
+               sizeof om->nd_sla.spec.sla);
+        memcpy(&om->nd_sla.mask.sla, &mp->mask.arp_sha,
+               sizeof om->nd_sla.mask.sla);
+        add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_OPT_SLA_ETH,
+                 &om->nd_sla.spec, &om->nd_sla.mask, NULL);
+    }
+    if (MATCHED(mp, arp_tha)) {
+        om->nd_tla.spec.type = ND_OPT_TARGET_LINKADDR;
+        om->nd_tla.mask.type = UINT8_MAX;
+        memcpy(&om->nd_tla.spec.tla, &mp->flow.arp_tha,
+               sizeof om->nd_tla.spec.tla);
+        memcpy(&om->nd_tla.mask.tla, &mp->mask.arp_tha,
+               sizeof om->nd_tla.mask.tla);
+        add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_OPT_TLA_ETH,
+                 &om->nd_tla.spec, &om->nd_tla.mask, NULL);
+    }
+
+    CONSUME(mp, tp_src);
+    CONSUME(mp, tp_dst);
+    CONSUME(mp, nd_target);
+    CONSUME(mp, arp_sha);
+    CONSUME(mp, arp_tha);
+    return true;
+}
+
 static bool
 parse_l4(struct match_parser *mp, enum frag frag)
 {
@@ -518,7 +586,7 @@ parse_l4(struct match_parser *mp, enum frag frag)
         if (MATCHED(mp, nd_target) || MATCHED(mp, arp_sha)
             || MATCHED(mp, arp_tha) || MATCHED(mp, tcp_flags)
             || MATCHED(mp, igmp_group_ip4)) {
-            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_ND);
+            return parse_nd(mp);
         }
         type = RTE_FLOW_ITEM_TYPE_ICMP6;
         spec = s;
@@ -683,7 +751,8 @@ offload_match_init(struct offload_match *om, const struct match *match,
     }
 
     memset(om, 0, sizeof *om);
-    om->rehashed = params->tunnel || match->flow.recirc_id;
+    om->key = &match->flow;
+    om->recirculated = match->flow.recirc_id != 0;
     add_port_item(om, params->port_id, params->forms);
     if (params->tunnel) {
         if (!offload_tunnel_match(om, params->tunnel, &match->flow, &mp.flow,
@@ -727,4 +796,139 @@ offload_match_exclude_ipv6_ext(struct offload_match *om)
     om->ipv6.mask.has_mobil_ext = 1;
     om->ipv6.mask.has_hip_ext = 1;
     om->ipv6.mask.has_shim6_ext = 1;
+}
+
+/* Adds the item of layer 4, or makes the one that there is match the ports of
+ * the packet at hand.  ICMP has type and code in their place. */
+static bool
+pin_ports(struct offload_match *om)
+{
+    const struct flow *key = om->key;
+    bool v4 = om->packet.eth_type == htons(ETH_TYPE_IP);
+    enum rte_flow_item_type type;
+    const void *spec, *mask;
+
+    switch (key->nw_proto) {
+    case IPPROTO_TCP:
+        om->l4.tcp.spec.hdr.src_port = key->tp_src;
+        om->l4.tcp.mask.hdr.src_port = OVS_BE16_MAX;
+        om->l4.tcp.spec.hdr.dst_port = key->tp_dst;
+        om->l4.tcp.mask.hdr.dst_port = OVS_BE16_MAX;
+        type = RTE_FLOW_ITEM_TYPE_TCP;
+        spec = &om->l4.tcp.spec;
+        mask = &om->l4.tcp.mask;
+        break;
+    case IPPROTO_UDP:
+        om->l4.udp.spec.hdr.src_port = key->tp_src;
+        om->l4.udp.mask.hdr.src_port = OVS_BE16_MAX;
+        om->l4.udp.spec.hdr.dst_port = key->tp_dst;
+        om->l4.udp.mask.hdr.dst_port = OVS_BE16_MAX;
+        type = RTE_FLOW_ITEM_TYPE_UDP;
+        spec = &om->l4.udp.spec;
+        mask = &om->l4.udp.mask;
+        break;
+    case IPPROTO_SCTP:
+        om->l4.sctp.spec.hdr.src_port = key->tp_src;
+        om->l4.sctp.mask.hdr.src_port = OVS_BE16_MAX;
+        om->l4.sctp.spec.hdr.dst_port = key->tp_dst;
+        om->l4.sctp.mask.hdr.dst_port = OVS_BE16_MAX;
+        type = RTE_FLOW_ITEM_TYPE_SCTP;
+        spec = &om->l4.sctp.spec;
+        mask = &om->l4.sctp.mask;
+        break;
+    case IPPROTO_ICMP:
+        om->l4.icmp.spec.hdr.icmp_type = ntohs(key->tp_src);
+        om->l4.icmp.mask.hdr.icmp_type = UINT8_MAX;
+        om->l4.icmp.spec.hdr.icmp_code = ntohs(key->tp_dst);
+        om->l4.icmp.mask.hdr.icmp_code = UINT8_MAX;
+        type = RTE_FLOW_ITEM_TYPE_ICMP;
+        spec = &om->l4.icmp.spec;
+        mask = &om->l4.icmp.mask;
+        if (!v4) {
+            return false;
+        }
+        break;
+    case IPPROTO_ICMPV6:
+        om->l4.icmp6.spec.type = ntohs(key->tp_src);
+        om->l4.icmp6.mask.type = UINT8_MAX;
+        om->l4.icmp6.spec.code = ntohs(key->tp_dst);
+        om->l4.icmp6.mask.code = UINT8_MAX;
+        type = RTE_FLOW_ITEM_TYPE_ICMP6;
+        spec = &om->l4.icmp6.spec;
+        mask = &om->l4.icmp6.mask;
+        if (v4) {
+            return false;
+        }
+        break;
+    default:
+        /* Not part of the hash. */
+        return true;
+    }
+    if (!om->packet.has_l4_item) {
+        add_item(om, type, spec, mask, NULL);
+        om->packet.has_l4_item = true;
+    }
+    return true;
+}
+
+static void
+pin_arp(struct offload_match *om)
+{
+    const struct flow *key = om->key;
+    bool has_item = om->arp.mask.hrd != 0;
+
+    om->arp.spec.hrd = htons(ARP_HRD_ETHERNET);
+    om->arp.mask.hrd = OVS_BE16_MAX;
+    om->arp.spec.pro = htons(ARP_PRO_IP);
+    om->arp.mask.pro = OVS_BE16_MAX;
+    om->arp.spec.hln = ETH_ADDR_LEN;
+    om->arp.mask.hln = UINT8_MAX;
+    om->arp.spec.pln = sizeof(ovs_be32);
+    om->arp.mask.pln = UINT8_MAX;
+    om->arp.spec.op = htons(key->nw_proto);
+    om->arp.mask.op = OVS_BE16_MAX;
+    om->arp.spec.spa = key->nw_src;
+    om->arp.mask.spa = OVS_BE32_MAX;
+    om->arp.spec.tpa = key->nw_dst;
+    om->arp.mask.tpa = OVS_BE32_MAX;
+    if (!has_item) {
+        add_item(om, RTE_FLOW_ITEM_TYPE_ARP_ETH_IPV4, &om->arp.spec,
+                 &om->arp.mask, NULL);
+    }
+}
+
+bool
+offload_match_pin_hash(struct offload_match *om, uint32_t *hash)
+{
+    const struct flow *key = om->key;
+    ovs_be16 eth_type = om->packet.eth_type;
+
+    *hash = flow_hash_5tuple(key, 0);
+    if (eth_type == htons(ETH_TYPE_IP)) {
+        om->ipv4.spec.hdr.src_addr = key->nw_src;
+        om->ipv4.mask.hdr.src_addr = OVS_BE32_MAX;
+        om->ipv4.spec.hdr.dst_addr = key->nw_dst;
+        om->ipv4.mask.hdr.dst_addr = OVS_BE32_MAX;
+        om->ipv4.spec.hdr.next_proto_id = key->nw_proto;
+        om->ipv4.mask.hdr.next_proto_id = UINT8_MAX;
+        return om->packet.unfragmented && pin_ports(om);
+    } else if (eth_type == htons(ETH_TYPE_IPV6)) {
+        memcpy(om->ipv6.spec.hdr.src_addr, &key->ipv6_src,
+               sizeof om->ipv6.spec.hdr.src_addr);
+        memset(om->ipv6.mask.hdr.src_addr, 0xff,
+               sizeof om->ipv6.mask.hdr.src_addr);
+        memcpy(om->ipv6.spec.hdr.dst_addr, &key->ipv6_dst,
+               sizeof om->ipv6.spec.hdr.dst_addr);
+        memset(om->ipv6.mask.hdr.dst_addr, 0xff,
+               sizeof om->ipv6.mask.hdr.dst_addr);
+        om->ipv6.spec.hdr.proto = key->nw_proto;
+        om->ipv6.mask.hdr.proto = UINT8_MAX;
+        return (om->packet.unfragmented && !is_ipv6_ext(key->nw_proto)
+                && pin_ports(om));
+    } else if (eth_type == htons(ETH_TYPE_ARP)) {
+        pin_arp(om);
+        return true;
+    }
+    /* Other packets all have the same hash. */
+    return eth_type && !eth_type_vlan(eth_type);
 }

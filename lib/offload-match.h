@@ -54,8 +54,9 @@ struct match;
 struct netdev;
 struct offload_refusal;
 
-/* Port, outer headers, eth, two tags, IP, fragment header, layer 4, end. */
-#define OFFLOAD_MAX_ITEMS (10 + OFFLOAD_MAX_TUNNEL_ITEMS)
+/* Port, outer headers, eth, two tags, IP, fragment header, layer 4, two options
+ * of neighbor discovery, end. */
+#define OFFLOAD_MAX_ITEMS (12 + OFFLOAD_MAX_TUNNEL_ITEMS)
 
 /* What is known of each packet that some items match. */
 struct offload_packet {
@@ -75,8 +76,8 @@ struct offload_match {
     size_t n_items;                                 /* Without END. */
     struct offload_packet packet;
     unsigned int forms_used;    /* OFFLOAD_FORM_* that made a difference. */
-    bool rehashed;              /* Software's hash of packets is not of what
-                                 * the NIC received, but of what is inside. */
+    const struct flow *key;     /* One packet, all fields.  Borrowed. */
+    bool recirculated;          /* Packets were, since they were received. */
     struct offload_tunnel_match tunnel; /* Type NONE if there is none. */
 
     /* What 'items' point to. */
@@ -123,7 +124,19 @@ struct offload_match {
         struct {
             struct rte_flow_item_icmp6 spec, mask;
         } icmp6;
+        struct {
+            struct rte_flow_item_icmp6_nd_ns spec, mask;
+        } nd_ns;
+        struct {
+            struct rte_flow_item_icmp6_nd_na spec, mask;
+        } nd_na;
     } l4;
+    struct {
+        struct rte_flow_item_icmp6_nd_opt_sla_eth spec, mask;
+    } nd_sla;
+    struct {
+        struct rte_flow_item_icmp6_nd_opt_tla_eth spec, mask;
+    } nd_tla;
 };
 
 /* Where packets come from. */
@@ -151,6 +164,12 @@ bool offload_match_init(struct offload_match *om, const struct match *match,
  * than the fragment header, where the match is on that): for actions whose
  * result depends on them. */
 void offload_match_exclude_ipv6_ext(struct offload_match *om);
+
+/* Narrows 'om' to packets that have the same addresses, protocol and ports as
+ * the packet at hand, so that Open vSwitch's hash over these is the same for
+ * all of them, and stores that in '*hash'.  Returns false if items can't say
+ * that. */
+bool offload_match_pin_hash(struct offload_match *om, uint32_t *hash);
 
 /* Adds an item, for the parts of the translation. */
 void offload_match_add(struct offload_match *om, enum rte_flow_item_type type,

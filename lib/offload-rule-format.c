@@ -517,6 +517,48 @@ offload_rule_format_item(struct ds *s, const struct rte_flow_item *item)
         }
         break;
     }
+    case RTE_FLOW_ITEM_TYPE_ICMP6_ND_NS: {
+        const struct rte_flow_item_icmp6_nd_ns *spec = item->spec;
+        const struct rte_flow_item_icmp6_nd_ns *mask = item->mask;
+
+        ds_put_cstr(s, "icmp6_nd_ns");
+        if (!empty) {
+            format_bytes(s, "target_addr", FORMAT_IPV6, spec->target_addr,
+                         mask->target_addr);
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_ICMP6_ND_NA: {
+        const struct rte_flow_item_icmp6_nd_na *spec = item->spec;
+        const struct rte_flow_item_icmp6_nd_na *mask = item->mask;
+
+        ds_put_cstr(s, "icmp6_nd_na");
+        if (!empty) {
+            format_bytes(s, "target_addr", FORMAT_IPV6, spec->target_addr,
+                         mask->target_addr);
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_ICMP6_ND_OPT_SLA_ETH: {
+        const struct rte_flow_item_icmp6_nd_opt_sla_eth *spec = item->spec;
+        const struct rte_flow_item_icmp6_nd_opt_sla_eth *mask = item->mask;
+
+        ds_put_cstr(s, "icmp6_nd_opt_sla_eth");
+        if (!empty) {
+            format_bytes(s, "sla", FORMAT_MAC, &spec->sla, &mask->sla);
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_ICMP6_ND_OPT_TLA_ETH: {
+        const struct rte_flow_item_icmp6_nd_opt_tla_eth *spec = item->spec;
+        const struct rte_flow_item_icmp6_nd_opt_tla_eth *mask = item->mask;
+
+        ds_put_cstr(s, "icmp6_nd_opt_tla_eth");
+        if (!empty) {
+            format_bytes(s, "tla", FORMAT_MAC, &spec->tla, &mask->tla);
+        }
+        break;
+    }
     default:
         ds_put_format(s, "item_%d", (int) item->type);
         break;

@@ -10,7 +10,6 @@
 #include <rte_ip.h>
 
 #include "flow.h"
-#include "hash.h"
 #include "netdev.h"
 #include "netdev-native-tnl.h"
 #include "odp-netlink.h"
@@ -418,30 +417,29 @@ define_vxlan(struct offload_header *header, bool v4)
     return true;
 }
 
-/* Decides on the source port of UDP: 0, for the NIC to make of the packet's
- * hash as software does, or, for packets that NICs have no hash for, what
- * software makes of that. */
+/* Decides on the source port of UDP.  For IP packets as the NIC received them
+ * that is 0, for the NIC to make of the packet's hash as software does.  For
+ * others, software's hash is its own. */
 static bool
 choose_src_port(struct offload_action_list *list, ovs_be16 *port)
 {
-    const struct offload_match *om = list->om;
+    struct offload_match *om = list->om;
+    bool in_tunnel = om->tunnel.type != OFFLOAD_TUNNEL_NONE;
     ovs_be16 eth_type = om->packet.eth_type;
+    uint32_t hash;
 
-    if (om->rehashed) {
-        /* Software's hash is not of the packet as the NIC got it. */
-        return offload_refuse(list->refusal,
-                              OFFLOAD_REFUSAL_TNL_PUSH_SRC_PORT);
-    }
-    if (eth_type == htons(ETH_TYPE_IP) || eth_type == htons(ETH_TYPE_IPV6)) {
+    if (!in_tunnel && !om->recirculated
+        && (eth_type == htons(ETH_TYPE_IP)
+            || eth_type == htons(ETH_TYPE_IPV6))) {
         *port = 0;
         return true;
     }
-    if (!eth_type || eth_type == htons(ETH_TYPE_ARP)
-        || eth_type_vlan(eth_type)) {
+    if ((om->recirculated && !in_tunnel)
+        || !offload_match_pin_hash(om, &hash)) {
         return offload_refuse(list->refusal,
                               OFFLOAD_REFUSAL_TNL_PUSH_SRC_PORT);
     }
-    *port = htons(((uint64_t) hash_finish(0, 42)
+    *port = htons(((uint64_t) hash
                    * (tnl_udp_port_max - tnl_udp_port_min) >> 32)
                   + tnl_udp_port_min);
     return true;

@@ -252,7 +252,7 @@ struct nicsim_key {
                                          * header's next header. */
     uint8_t  ip_tos;                    /* TOS or traffic class. */
     uint8_t  ip_ttl;                    /* TTL or hop limit. */
-    uint8_t  pad;
+    uint8_t  ip6_frag_next;             /* Of the fragment header. */
     uint16_t tcp_flags;                 /* Low 12 bits. */
     uint8_t  icmp_type, icmp_code;      /* ICMP, ICMPv6. */
     uint32_t ip6_label;                 /* Flow label, low 20 bits. */
@@ -263,7 +263,7 @@ struct nicsim_key {
     uint8_t  arp_sha[6], arp_tha[6];    /* ARP's hardware addresses; ND's link
                                          * layer address options. */
     uint16_t arp_oper;
-    uint16_t pad2;
+    uint16_t pad;
     uint8_t  nd_target[16];
 };
 

@@ -440,6 +440,8 @@ put_layer3(struct text *t, const struct nicsim_key *key,
                    ntohl(mask->ip6_label), 0xfffff);
         put_number(t, "frag_word", "x", ntohs(key->ip_frag),
                    ntohs(mask->ip_frag), 0xffff);
+        put_number(t, "frag_next", "u", key->ip6_frag_next,
+                   mask->ip6_frag_next, 0xff);
         put_features(t, present);
     }
     if (present & NICSIM_P_ARP) {

@@ -119,5 +119,5 @@ $(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
 	  $(srcdir)/tests/testsuite.at && mv $@.$$$$.tmp $@
 
 # The DPDK driver in stock programs.
-TESTSUITE_AT += tests/nicsim-driver.at
+TESTSUITE_AT += tests/nicsim-driver.at tests/nicsim-driver-rules.at
 EXTRA_DIST += tests/nicsim-frames

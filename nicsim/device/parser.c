@@ -294,6 +294,7 @@ parse_ipv6(struct stack *s, uint32_t ofs)
         }
         key->present |= bit;
         if (proto == IPPROTO_FRAGMENT) {
+            key->ip6_frag_next = ext[0];
             memcpy(&key->ip_frag, ext + 2, 2);
             key->present |= NICSIM_P_FRAG;
             if (key->ip_frag & RTE_BE16(0xfff8)) {

@@ -52,6 +52,7 @@ static const struct {
     PART(ip_src, P_IP | NICSIM_P_ARP, NICSIM_ITEM_IPV4),
     PART(ip_dst, P_IP | NICSIM_P_ARP, NICSIM_ITEM_IPV4),
     PART(ip6_label, NICSIM_P_IPV6, NICSIM_ITEM_IPV6),
+    PART(ip6_frag_next, NICSIM_P_EXT_FRAG, NICSIM_ITEM_IPV6_FRAG),
     PART(tcp_flags, NICSIM_P_TCP, NICSIM_ITEM_TCP),
     PART(l4_src, P_L4, NICSIM_ITEM_TCP),
     PART(l4_dst, P_L4, NICSIM_ITEM_TCP),
@@ -120,7 +121,7 @@ check_stack(struct nicsim_rule_op *op, const struct nicsim_key *key,
 {
     uint32_t present = key->present;
 
-    if (mask->present & ~ALL_PRESENT || mask->pad || mask->pad2) {
+    if (mask->present & ~ALL_PRESENT || mask->pad) {
         return refuse_item(op, 0, why, "the mask has bits without a meaning");
     }
 

@@ -323,7 +323,8 @@ static const struct rte_flow_item_ipv6_frag_ext frag_ext_mask = {
 };
 
 static const struct nicsim_item_field frag_ext_fields[] = {
-    NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.next_header, "next_hdr", NOTHING),
+    NICSIM_FIELD(rte_flow_item_ipv6_frag_ext, hdr.next_header, "next_hdr",
+                 ip6_frag_next),
     NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.reserved, "reserved", NOTHING),
     NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.frag_data, "frag_data", RANGE),
     NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.id, "id", NOTHING),
@@ -689,6 +690,9 @@ parse_integrity(struct nicsim_pattern *p, const struct rte_flow_item *item,
     if (spec->level > 1) {
         return nicsim_pattern_refuse(p, item, RTE_FLOW_ERROR_TYPE_ITEM_SPEC,
                                      "only the outermost level is checked");
+    }
+    if (!mask->value) {
+        return nicsim_pattern_refuse_mask(p, item, "asks for nothing");
     }
     rest = *mask;
     rest.ipv4_csum_ok = 0;

@@ -30,6 +30,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-rule-format.h \
 	lib/offload-rule.c \
 	lib/offload-rule.h \
+	lib/offload-sample.c \
+	lib/offload-sample.h \
 	lib/offload-set.c \
 	lib/offload-set.h \
 	lib/offload-show.c \

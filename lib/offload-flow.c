@@ -18,6 +18,7 @@
 #include "netlink.h"
 #include "odp-util.h"
 #include "offload-group.h"
+#include "offload-sample.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
 #include "timeval.h"
@@ -55,6 +56,17 @@ offload_ties_add_output(struct offload_ties *ties, struct offload_port *port)
 }
 
 void
+offload_ties_add_sample(struct offload_ties *ties,
+                        struct offload_sample *sample)
+{
+    if (ties->n_samples >= ties->allocated_samples) {
+        ties->samples = x2nrealloc(ties->samples, &ties->allocated_samples,
+                                   sizeof *ties->samples);
+    }
+    ties->samples[ties->n_samples++] = sample;
+}
+
+void
 offload_ties_clear(struct offload_ties *ties)
 {
     if (ties->target) {
@@ -62,6 +74,10 @@ offload_ties_clear(struct offload_ties *ties)
         offload_group_unref(ties->target);
     }
     offload_group_unref(ties->group);
+    for (size_t i = 0; i < ties->n_samples; i++) {
+        offload_sample_destroy(ties->samples[i]);
+    }
+    free(ties->samples);
     free(ties->outputs);
     memset(ties, 0, sizeof *ties);
 }

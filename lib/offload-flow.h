@@ -56,6 +56,7 @@ struct match;
 struct netdev;
 struct nlattr;
 struct offload_group;
+struct offload_sample;
 
 struct offload_port {
     struct ovs_list node;       /* In the list of all ports, by its lock. */
@@ -79,6 +80,8 @@ struct offload_ties {
     size_t n_outputs, allocated_outputs;
     struct offload_group *group;        /* That it is in, or NULL. */
     struct offload_group *target;       /* That it jumps to, or NULL. */
+    struct offload_sample **samples;    /* 'n_samples' that it takes. */
+    size_t n_samples, allocated_samples;
 };
 
 /* A record. */
@@ -117,6 +120,9 @@ struct offload_port *offload_port_get(const struct netdev *);
 
 /* Adds 'output' to the ports that 'ties' depend on. */
 void offload_ties_add_output(struct offload_ties *, struct offload_port *);
+
+/* Has 'ties' own 'sample'. */
+void offload_ties_add_sample(struct offload_ties *, struct offload_sample *);
 
 /* Gives up what 'ties' refer to, and clears them. */
 void offload_ties_clear(struct offload_ties *);

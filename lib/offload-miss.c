@@ -15,6 +15,7 @@
 #include "netdev-provider.h"
 #include "odp-util.h"
 #include "offload-group.h"
+#include "offload-sample.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
@@ -82,6 +83,10 @@ offload_miss_recover(struct netdev *netdev, struct dp_packet *packet)
     restored = NULL;
     if (OVS_LIKELY(!take_mark(packet, &mark))) {
         return 0;
+    }
+    if (offload_sample_is_mark(mark)) {
+        offload_sample_receive(mark, packet);
+        return EINPROGRESS;
     }
     if (!offload_group_find_place(mark, &place)) {
         /* Rewritten by who knows what. */

@@ -10,6 +10,9 @@
  * tunnel port.  In the latter case it still has its outer headers, so that
  * Open vSwitch's own code takes them off and finds the tunnel's metadata.
  *
+ * A packet with a sample's mark is a copy, for ovs-vswitchd alone
+ * (offload-sample.h).
+ *
  * Open vSwitch 3.1 has a hook for this, netdev_hw_miss_packet_recover(), and
  * three holes, which vswitchd/seams.c mends with the help of functions here:
  *

@@ -27,6 +27,7 @@
 #include "offload-miss.h"
 #include "offload-refusal.h"
 #include "offload-rule.h"
+#include "offload-sample.h"
 #include "offload-tunnel.h"
 #include "openvswitch/match.h"
 #include "openvswitch/vlog.h"
@@ -178,12 +179,25 @@ put_meter(uint32_t id OVS_UNUSED, uint32_t *mtr_id OVS_UNUSED,
     return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_METER);
 }
 
+/* What collectors are told of a packet includes its tunnel, which the copy of
+ * a packet that was taken out of one does not show. */
 static bool
-put_userspace(const struct nlattr *userspace OVS_UNUSED,
-              uint32_t *mark OVS_UNUSED, uint16_t *port_id OVS_UNUSED,
-              struct offload_refusal *refusal, void *put_ OVS_UNUSED)
+put_userspace(const struct nlattr *userspace, uint32_t *mark,
+              uint16_t *port_id, struct offload_refusal *refusal, void *put_)
 {
-    return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_USERSPACE);
+    struct put *put = put_;
+    struct offload_sample *sample = NULL;
+
+    if (put->place.tunnel == ODPP_NONE) {
+        sample = offload_sample_create(userspace);
+    }
+    if (!sample) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_USERSPACE);
+    }
+    offload_ties_add_sample(put->ties, sample);
+    *mark = offload_sample_mark(sample);
+    *port_id = netdev_dpdk_get_port_id(put->ties->port->netdev);
+    return true;
 }
 
 static const struct offload_actions_ops put_ops = {

@@ -307,8 +307,10 @@ offload_tunnel_match(struct offload_match *om, const struct netdev *netdev,
     tm->integrity.spec.ipv4_csum_ok = tm->integrity.mask.ipv4_csum_ok = v4;
     tm->integrity.spec.l4_csum_ok = tm->integrity.mask.l4_csum_ok
         = proto == IPPROTO_UDP;
-    offload_match_add(om, RTE_FLOW_ITEM_TYPE_INTEGRITY, &tm->integrity.spec,
-                      &tm->integrity.mask, NULL);
+    if (v4 || proto == IPPROTO_UDP) {
+        offload_match_add(om, RTE_FLOW_ITEM_TYPE_INTEGRITY,
+                          &tm->integrity.spec, &tm->integrity.mask, NULL);
+    }
 
     tm->eth.spec.type = htons(v4 ? ETH_TYPE_IP : ETH_TYPE_IPV6);
     tm->eth.mask.type = OVS_BE16_MAX;

@@ -12,6 +12,8 @@ import re
 import socket
 from collections import Counter
 
+from packets import MARK
+
 
 TUNNEL_PORTS = ((4789).to_bytes(2, "big"), (6081).to_bytes(2, "big"))
 
@@ -36,7 +38,7 @@ def flow_of(frame):
     return None
 
 
-def compare_outputs(left, right, number, differences):
+def compare_outputs(left, right, number, flows, differences):
     for port in left:
         a, b = left[port], right[port]
         if a == b:
@@ -51,22 +53,41 @@ def compare_outputs(left, right, number, differences):
                     " (%d times)" % n if n > 1 else ""))
         # While rules are made, packets of a flow may overtake others.
         if not only_a and not only_b and number > 1:
-            compare_order(a, b, port, number, differences)
+            compare_order(a, b, port, flows, differences)
 
 
-def compare_order(a, b, port, number, differences):
-    """'a' and 'b' have the same frames."""
+def mark_of(frame):
+    """The generator's number of a packet, if that is there."""
+    i = frame.rfind(MARK)
+    return frame[i - 2:i] if i > 1 else None
+
+
+def flows_of(case):
+    """{mark: flow} of the packets of 'case' that are TCP or UDP."""
     flows = {}
+    for port, frame, _ in case.packets:
+        flow, mark = flow_of(frame), mark_of(frame)
+        if flow and mark:
+            flows[mark] = (port, flow)
+    return flows
+
+
+def compare_order(a, b, port, flows, differences):
+    """'a' and 'b' have the same frames, of the 'flows' from flows_of()."""
+    orders = {}
     for side, frames in enumerate((a, b)):
-        for frame in frames:
-            flow = flow_of(frame)
-            if flow:
-                flows.setdefault(flow, ([], []))[side].append(frame)
-    for (_, start), (one, other) in flows.items():
-        # One that comes out twice may do so at once, or batch after batch.
-        if list(dict.fromkeys(one)) != list(dict.fromkeys(other)):
-            differences.append("round %d, out of %s, another order within the"
-                               " flow of %s" % (number, port, start.hex()))
+        for mark in map(mark_of, frames):
+            if mark in flows:
+                order = orders.setdefault(flows[mark], ([], []))[side]
+                # One that comes out twice may do so at once, or batch after
+                # batch.
+                if mark not in order:
+                    order.append(mark)
+    for flow, (one, other) in orders.items():
+        if one != other:
+            differences.append("round 2, out of %s, another order within the"
+                               " flow of %s from %s" % (port, flow[1][1].hex(),
+                                                        flow[0]))
 
 
 def compare_counters(what, left, right, differences):
@@ -103,12 +124,22 @@ def number_of(text):
         return text
 
 
+def geneve_option(match):
+    """An option by class and type, if anything of it is matched."""
+    words = match.group(1).split(",")
+    if words[-1].endswith("/0"):
+        return ""
+    words = [word.partition("/")[0] for word in words[:2]] + words[-1:]
+    return "option(%s=%s)" % ("".join(words[:-1]).replace("=", ""), words[-1])
+
+
 def fields_of(text):
     """A megaflow's match as {name: (value, mask)}."""
     fields = {}
     names = []
-    for token in re.findall(r"[^(),]*\(|\)|[^(),]+",
-                            text.partition(" actions:")[0]):
+    text = re.sub(r"\{(.*?)\}", geneve_option,
+                  text.partition(" actions:")[0])
+    for token in re.findall(r"[^(),]*\(|\)|[^(),]+", text):
         if token == ")":
             names = names[:-1]
             continue
@@ -121,7 +152,10 @@ def fields_of(text):
         mask = number_of(mask) if slash else -1
         if isinstance(value, str) or isinstance(mask, str):
             value, mask = token, None
-        fields["/".join(names + [name])] = (value, mask)
+        name = "/".join(names + [name])
+        while name in fields:   # Another MPLS label.
+            name += "'"
+        fields[name] = (value, mask)
     return fields
 
 
@@ -169,11 +203,12 @@ def compare_megaflows(left, right, differences):
                              differences)
 
 
-def compare(left, right):
+def compare(case, left, right):
     """Returns a list of texts, empty if there is no difference."""
     differences = []
+    flows = flows_of(case)
     for number, (a, b) in enumerate(zip(left.outputs, right.outputs), 1):
-        compare_outputs(a, b, number, differences)
+        compare_outputs(a, b, number, flows, differences)
     compare_megaflows(left.megaflows, right.megaflows, differences)
     compare_counters("flow", left.flows, right.flows, differences)
     compare_counters("", left.others, right.others, differences)

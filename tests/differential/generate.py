@@ -10,8 +10,8 @@ bits, so that rules overlap and packets that miss one by a bit hit another.
 import actions
 import tunnels
 from case import Case, INJECT, PATCH, PORTS, TUNNELS
-from packets import (ARP, FIELDS, GRE, ICMP, ICMP6, IGMP, IPV4, IPV6, MPLS,
-                     MPLS_MC, Packet, QINQ, RARP, SCTP, TCP, UDP, VLAN, spoil)
+from packets import (ARP, FIELDS, GRE, ICMP, ICMP6, IGMP, IPV4, IPV6, MARK,
+                     MPLS, MPLS_MC, Packet, QINQ, RARP, SCTP, TCP, UDP, VLAN, spoil)
 
 # What a pipeline may have, beside matches and single outputs.
 FEATURES = ("set", "vlan", "vlan2", "tables", "outputs", "masked-set", "arp",
@@ -29,6 +29,9 @@ KINDS = (
     (2, "mpls", MPLS, None, "mpls"), (1, "other", 0x88b7, None, None),
     (2, None, None, None, None),
 )
+
+# What any port takes.
+MAX_FRAME = 1500
 
 # The fields that a rule of each kind may match beside Ethernet's.
 IP_FIELDS = ("ip_src", "ip_dst", "tos", "ttl", "frag")
@@ -438,5 +441,7 @@ class Generator:
                 number = len(self.case.packets)
                 inner = packet.inner or packet
                 inner.payload = (number.to_bytes(2, "big")
-                                 + (inner.payload or b"12345678"))
-                self.case.packets.append((port, packet.build(), remark))
+                                 + (inner.payload or MARK))
+                frame = packet.build()
+                if len(frame) <= MAX_FRAME:
+                    self.case.packets.append((port, frame, remark))

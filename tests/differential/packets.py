@@ -21,6 +21,9 @@ IPV4, IPV6, ARP, RARP = 0x0800, 0x86dd, 0x0806, 0x8035
 MPLS, MPLS_MC, VLAN, QINQ = 0x8847, 0x8848, 0x8100, 0x88a8
 ICMP, IGMP, TCP, UDP, GRE, ICMP6, SCTP = 1, 2, 6, 17, 47, 58, 132
 
+# In payloads, behind the number of the packet.
+MARK = b"12345678"
+
 # IPv6 extension headers that Open vSwitch looks behind, and others.
 EXTENSIONS = (0, 43, 60, 51)
 ODD_EXTENSIONS = (50, 59, 135, 139)

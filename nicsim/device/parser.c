@@ -278,10 +278,12 @@ parse_ipv6(struct stack *s, uint32_t ofs)
         const uint8_t *ext = p->data + ofs;
         uint32_t header;
 
+        /* Even if it is cut: who asks for a packet without extension headers
+         * is not to get one whose chain breaks off. */
+        key->present |= bit;
         plain = false;
         if (proto == IPPROTO_ESP) {
-            key->present |= bit;        /* What follows is a secret. */
-            return true;
+            return true;                /* What follows is a secret. */
         }
         if (ofs + 8 > p->local_len || ofs + 8 > end) {
             return false;
@@ -292,7 +294,6 @@ parse_ipv6(struct stack *s, uint32_t ofs)
         if (ofs + header > p->local_len || ofs + header > end) {
             return false;
         }
-        key->present |= bit;
         if (proto == IPPROTO_FRAGMENT) {
             key->ip6_frag_next = ext[0];
             memcpy(&key->ip_frag, ext + 2, 2);

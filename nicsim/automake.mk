@@ -87,6 +87,8 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-log.h \
 	nicsim/driver/nicsim-mem.c \
 	nicsim/driver/nicsim-mem.h \
+	nicsim/driver/nicsim-mtr.c \
+	nicsim/driver/nicsim-mtr.h \
 	nicsim/driver/nicsim-port.c \
 	nicsim/driver/nicsim-port.h \
 	nicsim/driver/nicsim-probe.c \

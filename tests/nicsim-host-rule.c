@@ -529,3 +529,61 @@ cmd_rules(char **words, int n)
             now.tv_sec - start.tv_sec
             + (now.tv_nsec - start.tv_nsec) / 1e9);
 }
+
+/* meter [fn=FN] [id=N] [packets] [dropyellow] cir=N cbs=N [ebs=N] [pir=N]: makes
+ * a meter, with two rates if there is a 'pir', or with 'id' changes one, and
+ * prints its id. */
+void
+cmd_meter(char **words, int n)
+{
+    const char *fn = word_value(words, n, "fn");
+    struct nicsim_meter *meter = &msg.meter.meter;
+    uint32_t id = word_number(words, n, "id", 0);
+
+    clear();
+    msg.meter.fn = parse_function(fn ? fn : "pf");
+    meter->id = id;
+    meter->in_packets = word_value(words, n, "packets") != NULL;
+    meter->drop_yellow = word_value(words, n, "dropyellow") != NULL;
+    meter->cir = word_number(words, n, "cir", 0);
+    meter->cbs = word_number(words, n, "cbs", 0);
+    meter->ebs = word_number(words, n, "ebs", 0);
+    meter->pir = word_number(words, n, "pir", 0);
+    meter->two_rates = meter->pir > 0;
+    if (request("meter", id ? NICSIM_METER_UPDATE : NICSIM_METER_CREATE, NULL,
+                0, NULL)) {
+        printf("meter %"PRIu32"\n", msg.meter.meter.id);
+    }
+}
+
+static bool
+meter_op(char **words, int n, const char *what, uint32_t type)
+{
+    const char *fn = word_value(words, n, "fn");
+
+    clear();
+    msg.meter.fn = parse_function(fn ? fn : "pf");
+    msg.meter.meter.id = strtoul(words[0], NULL, 0);
+    msg.meter.reset = word_value(words, n, "reset") != NULL;
+    return request(what, type, NULL, 0, NULL);
+}
+
+/* qmeter ID [fn=FN] [reset], dmeter ID [fn=FN]. */
+void
+cmd_qmeter(char **words, int n)
+{
+    if (meter_op(words, n, "qmeter", NICSIM_METER_QUERY)) {
+        const struct nicsim_counter *c3 = msg.meter.colors;
+
+        printf("meter %s: green %"PRIu64"/%"PRIu64" yellow %"PRIu64"/%"PRIu64
+               " red %"PRIu64"/%"PRIu64"\n", words[0], c3[0].packets,
+               c3[0].bytes, c3[1].packets, c3[1].bytes, c3[2].packets,
+               c3[2].bytes);
+    }
+}
+
+void
+cmd_dmeter(char **words, int n)
+{
+    meter_op(words, n, "dmeter", NICSIM_METER_DESTROY);
+}

@@ -684,6 +684,8 @@ static const struct {
     { "window", cmd_window, 0 }, { "map", cmd_map, 0 },
     { "unmap", cmd_unmap, 0 }, { "connect", cmd_connect, 0 },
     { "use", cmd_use, 1 }, { "disconnect", cmd_disconnect, 0 },
+    { "meter", cmd_meter, 0 }, { "qmeter", cmd_qmeter, 1 },
+    { "dmeter", cmd_dmeter, 1 },
     { "bytes", cmd_bytes, 1 }, { "message", cmd_message, 1 },
     { "open", cmd_open, 1 }, { "close", cmd_close, 1 },
     { "start", cmd_start, 1 }, { "stop", cmd_stop, 1 },

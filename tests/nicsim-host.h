@@ -90,6 +90,9 @@ void cmd_query(char **words, int n);
 void cmd_destroy(char **words, int n);
 void cmd_flush(char **words, int n);
 void cmd_rules(char **words, int n);
+void cmd_meter(char **words, int n);
+void cmd_qmeter(char **words, int n);
+void cmd_dmeter(char **words, int n);
 
 /* nicsim-host-wire.c. */
 void cmd_wire(char **words, int n);

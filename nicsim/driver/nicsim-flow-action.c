@@ -10,6 +10,7 @@
 
 #include "nicsim-flow.h"
 #include "nicsim-flow-action.h"
+#include "nicsim-mtr.h"
 #include "nicsim-port.h"
 
 /* How an action is translated.  Those without a function of their own copy
@@ -143,6 +144,18 @@ parse_tag(struct nicsim_actions *a, const struct rte_flow_action *action,
 }
 
 static int
+parse_meter(struct nicsim_actions *a, const struct rte_flow_action *action,
+            struct nicsim_action *hw)
+{
+    const struct rte_flow_action_meter *conf = action->conf;
+
+    hw->arg = nicsim_mtr_find(a->port, conf->mtr_id);
+    return (hw->arg ? 0
+            : nicsim_action_refuse_conf(a, action, "there is no meter with "
+                                        "this id"));
+}
+
+static int
 parse_pop_mpls(struct nicsim_actions *a __rte_unused,
                const struct rte_flow_action *action, struct nicsim_action *hw)
 {
@@ -254,6 +267,7 @@ static const struct action_info action_infos[] = {
     { ROW(VXLAN_ENCAP, ENCAP), CONF(rte_flow_action_vxlan_encap),
       .form = NICSIM_FORM_VXLAN, .parse = nicsim_action_vxlan_encap },
     { ROW(VXLAN_DECAP, DECAP), .form = NICSIM_FORM_VXLAN },
+    { ROW(METER, METER), CONF(rte_flow_action_meter), .parse = parse_meter },
     { ROW(SAMPLE, SAMPLE), CONF(rte_flow_action_sample) },
 };
 

@@ -7,4 +7,7 @@ dist_doc_DATA += \
 	Documentation/nicsim.md \
 	Documentation/offload.md \
 	Documentation/performance.md \
-	Documentation/testing.md
+	Documentation/testing.md \
+	Documentation/vdpa.md
+
+dist_man_MANS += Documentation/dpdkvdpa-port.5

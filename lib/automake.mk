@@ -52,13 +52,22 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-port.h \
 	lib/vdpa-relay.c \
 	lib/vdpa-relay.h \
+	lib/vdpa-status.c \
+	lib/vdpa-status.h \
 	lib/vdpa-vf.c \
 	lib/vdpa-vf.h \
 	lib/vdpa-vhost.c \
 	lib/vdpa-vhost.h
+lib_libdpdkvdpa_la_LIBADD = lib/libvdpawatch.la
 
 # Inline functions of Open vSwitch's headers count on -fno-strict-aliasing.
 DPDKVDPA_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/lib $(OVS_CPPFLAGS)
 DPDKVDPA_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) -fno-strict-aliasing
 lib_libdpdkvdpa_la_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
 lib_libdpdkvdpa_la_CFLAGS = $(DPDKVDPA_CFLAGS)
+
+# The one file that needs DPDK's headers for drivers.
+noinst_LTLIBRARIES += lib/libvdpawatch.la
+lib_libvdpawatch_la_SOURCES = lib/vdpa-watch.c lib/vdpa-watch.h
+lib_libvdpawatch_la_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
+lib_libvdpawatch_la_CFLAGS = $(DPDKVDPA_CFLAGS) $(DPDK_DRIVER_CFLAGS)

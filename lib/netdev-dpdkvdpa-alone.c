@@ -16,9 +16,11 @@
 #include "openvswitch/vlog.h"
 #include "util.h"
 #include "vdpa-port.h"
+#include "vdpa-status.h"
 
 VLOG_DEFINE_THIS_MODULE(dpdkvdpa_alone);
 
+/* Returns the VF of the relay of 'netdev', or NULL if it has none. */
 static const struct vdpa_vf *
 get_vf(const struct netdev *netdev)
 {
@@ -37,9 +39,7 @@ alone_destruct(struct netdev *netdev OVS_UNUSED)
 static int
 alone_get_numa_id(const struct netdev *netdev)
 {
-    const struct vdpa_vf *vf = get_vf(netdev);
-
-    return vf ? vf->socket_id : 0;
+    return vdpa_port_get_numa_id(vdpa_port_from_netdev(netdev));
 }
 
 static int
@@ -148,7 +148,7 @@ alone_get_custom_stats(const struct netdev *netdev,
                        struct netdev_custom_stats *stats)
 {
     memset(stats, 0, sizeof *stats);
-    vdpa_port_get_custom_stats(vdpa_port_from_netdev(netdev), stats);
+    vdpa_status_get_custom_stats(vdpa_port_from_netdev(netdev), stats);
     return 0;
 }
 
@@ -205,7 +205,7 @@ alone_get_config(const struct netdev *netdev, struct smap *args)
 static int
 alone_get_status(const struct netdev *netdev, struct smap *args)
 {
-    vdpa_port_get_status(vdpa_port_from_netdev(netdev), args);
+    vdpa_status_get(vdpa_port_from_netdev(netdev), args);
     return 0;
 }
 
@@ -233,7 +233,7 @@ alone_reconfigure(struct netdev *netdev)
     int requested_mtu;
     bool mtu_changed;
 
-    if (!vdpa_port_get_relay(port)) {
+    if (!vdpa_port_is_joined(port)) {
         return ENODEV;
     }
 

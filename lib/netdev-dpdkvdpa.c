@@ -18,6 +18,7 @@
 #include "smap.h"
 #include "util.h"
 #include "vdpa-port.h"
+#include "vdpa-status.h"
 
 VLOG_DEFINE_THIS_MODULE(netdev_dpdkvdpa);
 
@@ -158,18 +159,17 @@ configure_representor(struct netdev *netdev, const struct smap *args,
 /* Checks that a port without a representor can have as many receive queues as
  * 'options' ask for, and has OVS open them if that is a change. */
 static int
-configure_alone(struct netdev *netdev, int n_rxq, char **errorp)
+configure_alone(struct netdev *netdev, unsigned int n_rxq, char **errorp)
 {
     struct vdpa_port *port = vdpa_port_from_netdev(netdev);
-    const struct vdpa_vf *vf = vdpa_port_get_relay(port)->vf;
+    unsigned int n_queues = vdpa_port_n_queues(port);
 
-    if (n_rxq > (int) vf->n_queues) {
-        *errorp = xasprintf("options:n_rxq=%d is above the %u queue pairs of "
-                            "device %s: lower it", n_rxq, vf->n_queues,
-                            vf->devargs.string);
+    if (n_rxq > n_queues) {
+        *errorp = xasprintf("options:n_rxq=%u is above the %u queue pairs of "
+                            "the port's device: lower it", n_rxq, n_queues);
         return EINVAL;
     }
-    if (n_rxq != netdev_n_rxq(netdev)) {
+    if (n_rxq != (unsigned int) netdev_n_rxq(netdev)) {
         netdev_request_reconfigure(netdev);
     }
     return 0;
@@ -183,7 +183,7 @@ set_config__(struct netdev *netdev, const struct smap *args,
     unsigned int n_rxq = options->n_rxq;
     int error;
 
-    if (vdpa_port_get_relay(port)
+    if (vdpa_port_is_joined(port)
         && netdev_dpdkvdpa_has_representor(netdev) != !!options->representor) {
         /* OVS then destroys the port and makes it anew. */
         *errorp = xstrdup("options:dpdk-devargs cannot be added to or removed "
@@ -248,7 +248,7 @@ representor_reconfigure(struct netdev *netdev)
     int error;
     int mtu;
 
-    if (!vdpa_port_get_relay(port)) {
+    if (!vdpa_port_is_joined(port)) {
         /* set_config() failed, so the representor may not be valid. */
         return ENODEV;
     }
@@ -265,7 +265,7 @@ representor_get_status(const struct netdev *netdev, struct smap *args)
 {
     int error = dpdk_class->get_status(netdev, args);
 
-    vdpa_port_get_status(vdpa_port_from_netdev(netdev), args);
+    vdpa_status_get(vdpa_port_from_netdev(netdev), args);
     return error;
 }
 
@@ -277,7 +277,7 @@ representor_get_custom_stats(const struct netdev *netdev,
     int error;
 
     memset(stats, 0, sizeof *stats);
-    vdpa_port_get_custom_stats(vdpa_port_from_netdev(netdev), stats);
+    vdpa_status_get_custom_stats(vdpa_port_from_netdev(netdev), stats);
 
     memset(&base, 0, sizeof base);
     error = dpdk_class->get_custom_stats(netdev, &base);

@@ -85,6 +85,32 @@ vdpa_devargs_destroy(struct vdpa_devargs *devargs)
     memset(devargs, 0, sizeof *devargs);
 }
 
+/* Makes '*dst' a copy of 'src', that the caller must eventually destroy. */
+void
+vdpa_devargs_clone(struct vdpa_devargs *dst, const struct vdpa_devargs *src)
+{
+    dst->string = xstrdup(src->string);
+    dst->bus = src->bus;
+    dst->name = xstrdup(src->name);
+}
+
+/* Returns what follows the argument 'key' of 'devargs' and its equals sign, to
+ * the string's end, or NULL if there is no such argument. */
+const char *
+vdpa_devargs_find(const struct vdpa_devargs *devargs, const char *key)
+{
+    size_t len = strlen(key);
+    const char *s;
+
+    for (s = strchr(devargs->string, ','); s; s = strchr(s, ',')) {
+        s++;
+        if (!strncmp(s, key, len) && s[len] == '=') {
+            return s + len + 1;
+        }
+    }
+    return NULL;
+}
+
 /* Returns true if 'a' and 'b' mean the same device, whatever arguments follow
  * its address. */
 bool
@@ -141,16 +167,35 @@ vdpa_devargs_find_ethdev(const struct vdpa_devargs *devargs)
     return RTE_MAX_ETHPORTS;
 }
 
-/* Has DPDK probe the device of 'devargs', with the argument "class=CLASS"
- * added if 'class' is nonnull.  Returns 0 if successful, EEXIST if the device
- * was there before, otherwise another positive errno value.  To be called from
- * the main thread. */
+/* Returns the string of 'devargs' with the argument "class=CLASS", in place of
+ * any other class, if 'class' is nonnull.  If it is NULL, returns the string
+ * without "class=vdpa".  The caller must free the result. */
+static char *
+string_with_class(const struct vdpa_devargs *devargs, const char *class)
+{
+    const char *value = vdpa_devargs_find(devargs, "class");
+    const char *end, *start;
+
+    if (!value || (!class && strncmp(value, "vdpa", 4))) {
+        return (class ? xasprintf("%s,class=%s", devargs->string, class)
+                : xstrdup(devargs->string));
+    }
+    start = value - strlen(",class=");
+    end = value + strcspn(value, ",");
+    return xasprintf("%.*s%s%s%s", (int) (start - devargs->string),
+                     devargs->string, end, class ? ",class=" : "",
+                     class ? class : "");
+}
+
+/* Has DPDK probe the device of 'devargs' for its side of kind 'class', such as
+ * "vdpa", or, if that is NULL, with the arguments that the user wrote but
+ * not for vDPA.  Returns 0 if successful, EEXIST if the device was there
+ * before, otherwise another positive errno value.  To be called from the main
+ * thread. */
 int
 vdpa_devargs_probe(const struct vdpa_devargs *devargs, const char *class)
 {
-    char *string = (class
-                    ? xasprintf("%s,class=%s", devargs->string, class)
-                    : xstrdup(devargs->string));
+    char *string = string_with_class(devargs, class);
     int error = rte_dev_probe(string);
 
     free(string);

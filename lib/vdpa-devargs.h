@@ -39,6 +39,8 @@ struct vdpa_devargs {
 int vdpa_devargs_parse(const char *string, struct vdpa_devargs *,
                        char **errorp);
 void vdpa_devargs_destroy(struct vdpa_devargs *);
+void vdpa_devargs_clone(struct vdpa_devargs *, const struct vdpa_devargs *);
+const char *vdpa_devargs_find(const struct vdpa_devargs *, const char *key);
 bool vdpa_devargs_same_device(const struct vdpa_devargs *,
                               const struct vdpa_devargs *);
 

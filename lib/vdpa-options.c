@@ -185,11 +185,22 @@ vdpa_options_destroy(struct vdpa_options *options)
     memset(options, 0, sizeof *options);
 }
 
+/* Makes '*dst' a copy of 'src', that the caller must eventually destroy. */
+void
+vdpa_options_clone(struct vdpa_options *dst, const struct vdpa_options *src)
+{
+    *dst = *src;
+    dst->socket_path = xstrdup(src->socket_path);
+    dst->socket_id = xstrdup(src->socket_id);
+    vdpa_devargs_clone(&dst->accelerator, &src->accelerator);
+    dst->representor = nullable_xstrdup(src->representor);
+}
+
 /* Returns true if a port that has 'a' need not set up anything anew between
  * guest and VF to have 'b'. */
 bool
-vdpa_options_same_relay(const struct vdpa_options *a,
-                        const struct vdpa_options *b)
+vdpa_options_same_join(const struct vdpa_options *a,
+                       const struct vdpa_options *b)
 {
     return (!strcmp(a->socket_path, b->socket_path)
             && !strcmp(a->accelerator.string, b->accelerator.string)

@@ -32,8 +32,9 @@ struct vdpa_options {
 int vdpa_options_parse(const struct smap *, struct vdpa_options *,
                        char **errorp);
 void vdpa_options_destroy(struct vdpa_options *);
-bool vdpa_options_same_relay(const struct vdpa_options *,
-                             const struct vdpa_options *);
+void vdpa_options_clone(struct vdpa_options *, const struct vdpa_options *);
+bool vdpa_options_same_join(const struct vdpa_options *,
+                            const struct vdpa_options *);
 void vdpa_options_format(const struct vdpa_options *, struct smap *);
 
 #endif /* vdpa-options.h */

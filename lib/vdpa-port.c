@@ -11,14 +11,14 @@
 
 #include "hash.h"
 #include "netdev-provider.h"
-#include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "seq.h"
 #include "smap.h"
+#include "sset.h"
 #include "timeval.h"
 #include "util.h"
-#include "vdpa-device.h"
+#include "vdpa-status.h"
 #include "vdpa-vhost.h"
 
 VLOG_DEFINE_THIS_MODULE(dpdkvdpa);
@@ -73,6 +73,7 @@ vdpa_port_create(const struct netdev *netdev)
     port->netdev = netdev;
     port->name = xstrdup(netdev_get_name(netdev));
     ovsrcu_init(&port->relay, NULL);
+    ovsrcu_init(&port->device, NULL);
     ovs_mutex_init(&port->mutex);
     ovs_mutex_lock(&port->mutex);
     port->mtu = port->requested_mtu = RTE_ETHER_MTU;
@@ -89,10 +90,10 @@ vdpa_port_create(const struct netdev *netdev)
 void
 vdpa_port_retire(struct vdpa_port *port)
 {
-    struct vdpa_relay *relay = vdpa_port_get_relay(port);
+    struct vdpa_vhost *vhost = vdpa_port_get_vhost(port);
 
-    if (relay) {
-        vdpa_vhost_silence(relay->vhost);
+    if (vhost) {
+        vdpa_vhost_silence(vhost);
     }
     ovs_mutex_lock(&ports_mutex);
     cmap_remove(&ports, &port->cmap_node, hash_pointer(port->netdev, 0));
@@ -116,15 +117,19 @@ port_free(struct vdpa_port *port)
 /* Closes what joins guest and VF of 'port', if anything.  Packets that other
  * threads are moving are moved to the end before. */
 static void
-port_close_relay(struct vdpa_port *port)
+port_part(struct vdpa_port *port)
 {
     struct vdpa_relay *relay
         = ovsrcu_get_protected(struct vdpa_relay *, &port->relay);
+    struct vdpa_device *device
+        = ovsrcu_get_protected(struct vdpa_device *, &port->device);
 
-    if (relay) {
+    if (relay || device) {
         ovsrcu_set(&port->relay, NULL);
+        ovsrcu_set(&port->device, NULL);
         ovsrcu_synchronize();
         vdpa_relay_close(relay);
+        vdpa_device_close(device);
     }
 }
 
@@ -143,7 +148,7 @@ close_retired(void)
         if (!port) {
             return;
         }
-        port_close_relay(port);
+        port_part(port);
         ovsrcu_postpone(port_free, port);
     }
 }
@@ -172,7 +177,7 @@ check_other_ports(const struct vdpa_port *port,
             continue;
         }
         ovs_mutex_lock(&other->mutex);
-        if (!vdpa_port_get_relay(other)) {
+        if (!vdpa_port_is_joined(other)) {
             /* It has nothing. */
         } else if (!strcmp(other->options.socket_id, options->socket_id)) {
             *errorp = xasprintf("options:vdpa-socket-path=%s is already used "
@@ -224,7 +229,7 @@ vdpa_port_check_representor(const struct vdpa_port *port,
     }
     CMAP_FOR_EACH (other, cmap_node, &ports) {
         ovs_mutex_lock(&other->mutex);
-        if (!error && other != port && vdpa_port_get_relay(other)
+        if (!error && other != port && vdpa_port_is_joined(other)
             && vdpa_devargs_same_device(&other->options.accelerator,
                                         &devargs)) {
             *errorp = xasprintf("options:dpdk-devargs=%s is the VF of port "
@@ -239,20 +244,64 @@ vdpa_port_check_representor(const struct vdpa_port *port,
     return error;
 }
 
-/* Looks for a hardware vDPA device for 'options', in vain unless the NIC has
- * one that this version knows how to drive.  Returns in words, for the caller
- * to free, why there is none. */
-static char *
-try_hardware(const struct vdpa_options *options)
+/* Joins guest and VF of 'port', that are not, as 'options' say: in hardware,
+ * if that is wanted and can be had, otherwise by a relay.  A nonnull 'reason',
+ * that this function takes ownership of, says in words that hardware has been
+ * tried and cannot be had.
+ *
+ * Returns 0 if successful, otherwise a positive errno value, and a
+ * description, that the caller must free, in '*errorp'. */
+static int
+port_join(struct vdpa_port *port, const struct vdpa_options *options,
+          char *reason, char **errorp)
 {
-    char *reason;
+    struct vdpa_device *device = NULL;
+    struct vdpa_relay *relay = NULL;
+    int error = 0;
+    int mtu;
 
-    if (vdpa_device_find(&options->accelerator, &reason)) {
-        reason = xasprintf("%s has a vDPA device, but this version drives "
-                           "none", options->accelerator.name);
-        vdpa_devargs_remove(&options->accelerator);
+    ovs_mutex_lock(&port->mutex);
+    mtu = port->mtu;
+    ovs_mutex_unlock(&port->mutex);
+
+    if (!options->sw && !reason) {
+        vdpa_device_open(&options->accelerator, port->name,
+                         options->socket_path, options->max_queues,
+                         guest_changed, port, &device, &reason);
     }
-    return reason;
+    if (!device) {
+        error = vdpa_relay_open(port->name, options->socket_path,
+                                &options->accelerator, options->max_queues,
+                                mtu, guest_changed, port, &relay, errorp);
+    }
+    if (error) {
+        free(reason);
+        return error;
+    }
+
+    if (device) {
+        VLOG_INFO("%s: vDPA device %s serves the guest on %s, with up to %u "
+                  "queue pairs", port->name, device->devargs.string,
+                  device->vhost->path, device->n_queues);
+    } else {
+        if (reason) {
+            VLOG_WARN("%s: falling back to software vDPA: %s; "
+                      "options:vdpa-sw=true asks for that", port->name,
+                      reason);
+        }
+        VLOG_INFO("%s: relaying between %s and device %s, with up to %u queue "
+                  "pairs", port->name, relay->vhost->path,
+                  relay->vf->devargs.string, relay->vf->n_queues);
+    }
+    ovs_mutex_lock(&port->mutex);
+    free(port->fallback_reason);
+    port->fallback_reason = reason;
+    ovs_mutex_unlock(&port->mutex);
+    port->told_removed = false;
+    ovsrcu_set(&port->relay, relay);
+    ovsrcu_set(&port->device, device);
+    guest_changed(port);
+    return 0;
 }
 
 /* Joins guest and VF of 'port' as 'options' say, of which it takes ownership,
@@ -264,43 +313,25 @@ int
 vdpa_port_configure(struct vdpa_port *port, struct vdpa_options *options,
                     char **errorp)
 {
-    struct vdpa_relay *relay = vdpa_port_get_relay(port);
-    char *fallback_reason;
     bool same;
     int error;
-    int mtu;
 
     close_retired();
 
     ovs_mutex_lock(&port->mutex);
-    same = relay && vdpa_options_same_relay(&port->options, options);
-    mtu = port->mtu;
+    same = (vdpa_port_is_joined(port)
+            && vdpa_options_same_join(&port->options, options));
     ovs_mutex_unlock(&port->mutex);
     if (!same) {
         error = check_other_ports(port, options, errorp);
         if (error) {
             return error;
         }
-
-        port_close_relay(port);
-        fallback_reason = options->sw ? NULL : try_hardware(options);
-        error = vdpa_relay_open(port->name, options->socket_path,
-                                &options->accelerator, options->max_queues,
-                                mtu, guest_changed, port, &relay, errorp);
+        port_part(port);
+        error = port_join(port, options, NULL, errorp);
         if (error) {
-            free(fallback_reason);
             return error;
         }
-        if (fallback_reason) {
-            VLOG_WARN("%s: falling back to software vDPA: %s; "
-                      "options:vdpa-sw=true asks for that", port->name,
-                      fallback_reason);
-        }
-        ovs_mutex_lock(&port->mutex);
-        free(port->fallback_reason);
-        port->fallback_reason = fallback_reason;
-        ovs_mutex_unlock(&port->mutex);
-        port->told_removed = false;
     }
 
     ovs_mutex_lock(&port->mutex);
@@ -308,17 +339,37 @@ vdpa_port_configure(struct vdpa_port *port, struct vdpa_options *options,
     port->options = *options;
     memset(options, 0, sizeof *options);
     ovs_mutex_unlock(&port->mutex);
-    if (!same) {
-        ovsrcu_set(&port->relay, relay);
-        VLOG_INFO("%s: relaying between %s and device %s, with up to %u queue "
-                  "pairs", port->name, relay->vhost->path,
-                  relay->vf->devargs.string, relay->vf->n_queues);
-        guest_changed(port);
-    }
     return 0;
 }
 
-/* Returns true if the VF of 'port' takes an MTU of 'mtu' bytes. */
+/* Has a relay take the place of the device of 'port', whose driver refuses to
+ * serve the guest. */
+static void
+port_fall_back(struct vdpa_port *port)
+{
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    struct vdpa_options options;
+    char *reason, *description;
+
+    reason = xasprintf("vDPA device %s refused to serve the guest (%s)",
+                       device->devargs.name,
+                       ovs_strerror(vdpa_device_get_error(device)));
+    ovs_mutex_lock(&port->mutex);
+    vdpa_options_clone(&options, &port->options);
+    ovs_mutex_unlock(&port->mutex);
+
+    port_part(port);
+    if (port_join(port, &options, reason, &description)) {
+        VLOG_ERR("%s: guest and VF are not joined any more: %s", port->name,
+                 description);
+        free(description);
+        guest_changed(port);
+    }
+    vdpa_options_destroy(&options);
+}
+
+/* Returns true if the VF of 'port' takes an MTU of 'mtu' bytes.  A vDPA device
+ * is not asked: its guest and the NIC's switch know their MTUs. */
 bool
 vdpa_port_is_mtu_ok(const struct vdpa_port *port, int mtu)
 {
@@ -340,13 +391,15 @@ int
 vdpa_port_set_mtu(struct vdpa_port *port, int mtu)
 {
     struct vdpa_relay *relay = vdpa_port_get_relay(port);
-    int error;
 
-    error = vdpa_vf_set_mtu(relay->vf, mtu);
-    if (error) {
-        VLOG_WARN("%s: device %s takes no MTU of %d (%s)", port->name,
-                  relay->vf->devargs.string, mtu, ovs_strerror(error));
-        return error;
+    if (relay) {
+        int error = vdpa_vf_set_mtu(relay->vf, mtu);
+
+        if (error) {
+            VLOG_WARN("%s: device %s takes no MTU of %d (%s)", port->name,
+                      relay->vf->devargs.string, mtu, ovs_strerror(error));
+            return error;
+        }
     }
     ovs_mutex_lock(&port->mutex);
     port->mtu = mtu;
@@ -354,20 +407,40 @@ vdpa_port_set_mtu(struct vdpa_port *port, int mtu)
     return 0;
 }
 
+/* Returns whether the VF of 'port' was unplugged. */
+bool
+vdpa_port_is_removed(const struct vdpa_port *port)
+{
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
+    bool removed = false;
+
+    if (device) {
+        removed = vdpa_device_is_removed(device);
+    } else if (relay) {
+        atomic_read_relaxed(&relay->vf->removed, &removed);
+    }
+    return removed;
+}
+
 /* Returns whether the link of the VF of 'port' is up, and stores into
- * '*resets', if nonnull, how often that changed. */
+ * '*resets', if nonnull, how often that changed.  DPDK does not tell of the
+ * link of a vDPA device: that is up as long as there is the device. */
 bool
 vdpa_port_get_link(struct vdpa_port *port, long long int *resets)
 {
     struct vdpa_relay *relay = vdpa_port_get_relay(port);
-    struct rte_eth_link link;
     bool changed, up;
 
-    memset(&link, 0, sizeof link);
     if (relay) {
+        struct rte_eth_link link;
+
+        memset(&link, 0, sizeof link);
         rte_eth_link_get_nowait(relay->vf->port_id, &link);
+        up = link.link_status == RTE_ETH_LINK_UP;
+    } else {
+        up = vdpa_port_get_device(port) && !vdpa_port_is_removed(port);
     }
-    up = link.link_status == RTE_ETH_LINK_UP;
 
     ovs_mutex_lock(&port->mutex);
     changed = up != port->link_up;
@@ -383,6 +456,26 @@ vdpa_port_get_link(struct vdpa_port *port, long long int *resets)
     return up;
 }
 
+/* Returns how many queue pairs the guest of 'port' may use. */
+unsigned int
+vdpa_port_n_queues(const struct vdpa_port *port)
+{
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
+
+    return device ? device->n_queues : relay ? relay->vf->n_queues : 0;
+}
+
+/* Returns the NUMA node of the VF of 'port'. */
+int
+vdpa_port_get_numa_id(const struct vdpa_port *port)
+{
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
+
+    return device ? device->socket_id : relay ? relay->vf->socket_id : 0;
+}
+
 /* Adds the options of 'port' to 'args'. */
 void
 vdpa_port_get_config(struct vdpa_port *port, struct smap *args)
@@ -394,165 +487,6 @@ vdpa_port_get_config(struct vdpa_port *port, struct smap *args)
     ovs_mutex_unlock(&port->mutex);
 }
 
-/* Adds to 'args' how guest and VF of 'port' are joined. */
-void
-vdpa_port_get_status(struct vdpa_port *port, struct smap *args)
-{
-    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
-    const struct vdpa_vhost_conn *conn;
-    bool removed;
-
-    if (!relay) {
-        return;
-    }
-
-    smap_add(args, "mode", "sw");
-    smap_add(args, "vdpa_device", relay->vf->devargs.name);
-    smap_add_format(args, "vdpa_queues", "%u", relay->vf->n_queues);
-    atomic_read_relaxed(&relay->vf->removed, &removed);
-    smap_add(args, "vdpa_device_state", removed ? "removed" : "present");
-
-    conn = vdpa_vhost_get_conn(relay->vhost);
-    smap_add(args, "vhost_state", conn ? "connected" : "disconnected");
-    if (conn) {
-        smap_add_format(args, "vhost_features", "0x%016"PRIx64,
-                        conn->features);
-        smap_add_format(args, "vhost_queues", "%u", conn->n_pairs);
-        smap_add_format(args, "vhost_queues_enabled", "%u",
-                        count_1bits(conn->rx_enabled));
-    }
-
-    ovs_mutex_lock(&port->mutex);
-    if (port->fallback_reason) {
-        smap_add(args, "fallback_reason", port->fallback_reason);
-    }
-    ovs_mutex_unlock(&port->mutex);
-}
-
-static void OVS_PRINTF_FORMAT(3, 4)
-add_stat(struct netdev_custom_stats *stats, uint64_t value,
-         const char *format, ...)
-{
-    struct netdev_custom_counter *counter = &stats->counters[stats->size++];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(counter->name, sizeof counter->name, format, args);
-    va_end(args);
-    counter->value = value;
-}
-
-/* Statistics that a port has at most beside those of its queues, and those of
- * a queue pair. */
-#define MAX_PORT_STATS 16
-#define QUEUE_STATS 8
-
-/* Adds the statistics of what joins guest and VF of 'port' to 'stats', that
- * may have some already. */
-void
-vdpa_port_get_custom_stats(const struct vdpa_port *port,
-                           struct netdev_custom_stats *stats)
-{
-    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
-    struct vdpa_relay_stats queues[VDPA_MAX_QUEUES], sum;
-    const struct vdpa_vhost_conn *conn;
-    struct rte_eth_stats vf;
-    unsigned int n;
-
-    conn = relay ? vdpa_vhost_get_conn(relay->vhost) : NULL;
-    n = conn ? conn->n_pairs : 0;
-    stats->counters = xrealloc(stats->counters,
-                               (stats->size + MAX_PORT_STATS
-                                + n * QUEUE_STATS)
-                               * sizeof *stats->counters);
-    add_stat(stats, 0, "HW mode");
-    if (!conn) {
-        add_stat(stats, 1, "Disconnected");
-        return;
-    }
-
-    memset(&sum, 0, sizeof sum);
-    for (unsigned int i = 0; i < relay->vf->n_queues; i++) {
-        struct vdpa_relay_stats q;
-
-        vdpa_relay_get_stats(relay, i, &q);
-        sum.vm_rx_packets += q.vm_rx_packets;
-        sum.vm_rx_bytes += q.vm_rx_bytes;
-        sum.vm_tx_packets += q.vm_tx_packets;
-        sum.vm_tx_bytes += q.vm_tx_bytes;
-        sum.vf_tx_drops += q.vf_tx_drops;
-        queues[i] = q;
-    }
-    if (rte_eth_stats_get(relay->vf->port_id, &vf)) {
-        memset(&vf, 0, sizeof vf);
-    }
-
-    add_stat(stats, sum.vm_rx_packets, "VM_rx_packets");
-    add_stat(stats, sum.vm_rx_bytes, "VM_rx_bytes");
-    add_stat(stats, sum.vm_tx_packets, "VM_tx_packets");
-    add_stat(stats, sum.vm_tx_bytes, "VM_tx_bytes");
-    add_stat(stats, vf.ipackets, "VF_rx_packets");
-    add_stat(stats, vf.ibytes, "VF_rx_bytes");
-    add_stat(stats, vf.ierrors, "VF_rx_errors");
-    add_stat(stats, vf.rx_nombuf, "VF_rx_no_mbuf");
-    add_stat(stats, vf.imissed, "VF_rx_miss");
-    add_stat(stats, vf.opackets, "VF_tx_packets");
-    add_stat(stats, vf.obytes, "VF_tx_bytes");
-    add_stat(stats, vf.oerrors + sum.vf_tx_drops, "VF_tx_errors");
-    for (unsigned int i = 0; i < n; i++) {
-        const struct vdpa_relay_stats *q = &queues[i];
-
-        add_stat(stats, q->vm_rx_packets, "VM_rxq%u_pkts", i);
-        add_stat(stats, q->vm_rx_bytes, "VM_rxq%u_bytes", i);
-        add_stat(stats, q->vm_tx_packets, "VM_txq%u_pkts", i);
-        add_stat(stats, q->vm_tx_bytes, "VM_txq%u_bytes", i);
-        add_stat(stats, q->vf_rx_packets, "VF_rxq%u_pkts", i);
-        add_stat(stats, q->vf_rx_bytes, "VF_rxq%u_bytes", i);
-        add_stat(stats, q->vf_tx_packets, "VF_txq%u_pkts", i);
-        add_stat(stats, q->vf_tx_bytes, "VF_txq%u_bytes", i);
-    }
-}
-
-static void
-format_port(const struct vdpa_port *port, struct ds *s)
-{
-    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
-    const struct vdpa_vhost_conn *conn;
-
-    ds_put_format(s, "%s:\n", port->name);
-    if (!relay) {
-        ds_put_cstr(s, "  not configured\n");
-        return;
-    }
-
-    conn = vdpa_vhost_get_conn(relay->vhost);
-    ds_put_format(s, "  mode: software relay\n"
-                  "  socket: %s, guest %s\n"
-                  "  device: %s, DPDK port %"PRIu16", MTU %d, %u queue "
-                  "pairs\n", relay->vhost->path,
-                  conn ? "connected" : "disconnected",
-                  relay->vf->devargs.string, relay->vf->port_id,
-                  relay->vf->mtu, relay->vf->n_queues);
-    if (conn) {
-        ds_put_format(s, "  guest: features 0x%016"PRIx64", %u queue pairs, "
-                      "sending on 0x%04"PRIx32", receiving on 0x%04"PRIx32
-                      "\n", conn->features, conn->n_pairs, conn->tx_enabled,
-                      conn->rx_enabled);
-    }
-    for (unsigned int i = 0; i < relay->vf->n_queues; i++) {
-        struct vdpa_relay_stats q;
-
-        vdpa_relay_get_stats(relay, i, &q);
-        if (q.vm_rx_packets || q.vf_rx_packets) {
-            ds_put_format(s, "  queue pair %u: from guest %"PRIu64", to VF "
-                          "%"PRIu64" (%"PRIu64" dropped); from VF %"PRIu64
-                          ", to guest %"PRIu64" (%"PRIu64" dropped)\n", i,
-                          q.vm_rx_packets, q.vf_tx_packets, q.vf_tx_drops,
-                          q.vf_rx_packets, q.vm_tx_packets, q.vm_tx_drops);
-        }
-    }
-}
-
 /* Adds a description of all ports, one after the other, to 's'. */
 void
 vdpa_ports_format(struct ds *s)
@@ -560,21 +494,16 @@ vdpa_ports_format(struct ds *s)
     struct vdpa_port *port;
 
     CMAP_FOR_EACH (port, cmap_node, &ports) {
-        ovs_mutex_lock(&port->mutex);
-        format_port(port, s);
-        if (port->fallback_reason) {
-            ds_put_format(s, "  no hardware: %s\n", port->fallback_reason);
-        }
-        ovs_mutex_unlock(&port->mutex);
+        vdpa_status_format(port, s);
     }
 }
 
 /* Looks at what only polling tells about 'port'. */
 static void
-port_poll(struct vdpa_port *port, const struct vdpa_relay *relay)
+port_poll(struct vdpa_port *port)
     OVS_REQUIRES(ports_mutex)
 {
-    bool removed, alone;
+    bool alone;
 
     ovs_mutex_lock(&port->mutex);
     alone = !port->options.representor;
@@ -583,10 +512,29 @@ port_poll(struct vdpa_port *port, const struct vdpa_relay *relay)
         vdpa_port_get_link(port, NULL);
     }
 
-    atomic_read_relaxed(&relay->vf->removed, &removed);
-    if (removed && !port->told_removed) {
-        port->told_removed = true;
+    if (port->told_removed != vdpa_port_is_removed(port)) {
+        port->told_removed = !port->told_removed;
         netdev_change_seq_changed(port->netdev);
+    }
+}
+
+/* Has relays take the places of the devices of the ports called 'names'.  To
+ * be called with no lock held, as closing them waits for other threads.  So it
+ * takes references to keep the netdevs from being freed. */
+static void
+fall_back(const struct sset *names)
+{
+    const char *name;
+
+    SSET_FOR_EACH (name, names) {
+        struct netdev *netdev = netdev_from_name(name);
+        struct vdpa_port *port = netdev ? vdpa_port_from_netdev(netdev) : NULL;
+        struct vdpa_device *device = port ? vdpa_port_get_device(port) : NULL;
+
+        if (device && vdpa_device_get_error(device)) {
+            port_fall_back(port);
+        }
+        netdev_close(netdev);
     }
 }
 
@@ -595,6 +543,7 @@ port_poll(struct vdpa_port *port, const struct vdpa_relay *relay)
 void
 vdpa_ports_run(void)
 {
+    struct sset refused = SSET_INITIALIZER(&refused);
     bool poll = time_msec() >= next_poll;
     uint64_t new_seq = seq_read(run_seq());
     struct vdpa_port *port;
@@ -612,16 +561,25 @@ vdpa_ports_run(void)
     /* The mutex keeps netdevs from being freed. */
     ovs_mutex_lock(&ports_mutex);
     CMAP_FOR_EACH (port, cmap_node, &ports) {
+        struct vdpa_device *device = vdpa_port_get_device(port);
         struct vdpa_relay *relay = vdpa_port_get_relay(port);
 
-        if (relay) {
-            vdpa_relay_periodic(relay);
-            if (poll) {
-                port_poll(port, relay);
+        if (device) {
+            vdpa_device_periodic(device);
+            if (vdpa_device_get_error(device)) {
+                sset_add(&refused, port->name);
             }
+        } else if (relay) {
+            vdpa_relay_periodic(relay);
+        }
+        if (poll && (device || relay)) {
+            port_poll(port);
         }
     }
     ovs_mutex_unlock(&ports_mutex);
+
+    fall_back(&refused);
+    sset_destroy(&refused);
 }
 
 /* Arranges for the main thread to wake up when vdpa_ports_run() is to be

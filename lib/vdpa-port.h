@@ -11,6 +11,10 @@
  * OVS's "dpdk" class has no room for what a dpdkvdpa port needs beyond it, so
  * that stands here, found by the port's 'struct netdev'.
  *
+ * Guest and VF of a port are joined either by a vDPA device, which the port
+ * tries first unless told not to, or by a relay, to which it falls back if the
+ * device cannot be had or, later, if the device's driver refuses the guest.
+ *
  * Thread-safety
  * -------------
  *
@@ -19,9 +23,10 @@
  * from any thread and under any of OVS's locks: it only puts the port aside
  * for vdpa_ports_run() to close.
  *
- * vdpa_port_from_netdev() and vdpa_port_get_relay() take no lock.  What they
- * return is valid until the calling thread quiesces.  The other functions may
- * be called from any thread that holds a reference to the netdev. */
+ * vdpa_port_from_netdev(), vdpa_port_get_relay(), vdpa_port_get_device() and
+ * vdpa_port_get_vhost() take no lock.  What they return is valid until the
+ * calling thread quiesces.  The other functions may be called from any thread
+ * that holds a reference to the netdev. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,13 +35,14 @@
 #include "openvswitch/list.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
+#include "vdpa-device.h"
 #include "vdpa-options.h"
 #include "vdpa-relay.h"
 
 struct ds;
 struct netdev;
-struct netdev_custom_stats;
 struct smap;
+struct vdpa_vhost;
 
 struct vdpa_port {
     struct cmap_node cmap_node; /* In the index by 'netdev'. */
@@ -44,15 +50,18 @@ struct vdpa_port {
     char *name;                 /* Outlives the netdev's own. */
     struct ovs_list list_node;  /* Among those to be closed. */
 
-    OVSRCU_TYPE(struct vdpa_relay *) relay; /* NULL until configured. */
+    /* What joins guest and VF: at most one of these is nonnull. */
+    OVSRCU_TYPE(struct vdpa_relay *) relay;
+    OVSRCU_TYPE(struct vdpa_device *) device;
 
     struct ovs_mutex mutex;
     struct vdpa_options options OVS_GUARDED;
-    char *fallback_reason OVS_GUARDED; /* NULL if hardware was not tried. */
+    char *fallback_reason OVS_GUARDED; /* Why hardware was tried in vain. */
     bool told_removed;          /* The main thread's own. */
 
-    /* For a port without a representor, that has no other place for it. */
     int mtu OVS_GUARDED;
+
+    /* For a port without a representor, that has no other place for it. */
     int requested_mtu OVS_GUARDED;
     bool link_up OVS_GUARDED;
     long long int link_resets OVS_GUARDED;
@@ -70,11 +79,11 @@ int vdpa_port_check_representor(const struct vdpa_port *,
 int vdpa_port_set_mtu(struct vdpa_port *, int mtu);
 bool vdpa_port_is_mtu_ok(const struct vdpa_port *, int mtu);
 bool vdpa_port_get_link(struct vdpa_port *, long long int *resets);
+bool vdpa_port_is_removed(const struct vdpa_port *);
+unsigned int vdpa_port_n_queues(const struct vdpa_port *);
+int vdpa_port_get_numa_id(const struct vdpa_port *);
 
 void vdpa_port_get_config(struct vdpa_port *, struct smap *);
-void vdpa_port_get_status(struct vdpa_port *, struct smap *);
-void vdpa_port_get_custom_stats(const struct vdpa_port *,
-                                struct netdev_custom_stats *);
 void vdpa_ports_format(struct ds *);
 
 void vdpa_ports_run(void);
@@ -84,6 +93,30 @@ static inline struct vdpa_relay *
 vdpa_port_get_relay(const struct vdpa_port *port)
 {
     return ovsrcu_get(struct vdpa_relay *, &port->relay);
+}
+
+static inline struct vdpa_device *
+vdpa_port_get_device(const struct vdpa_port *port)
+{
+    return ovsrcu_get(struct vdpa_device *, &port->device);
+}
+
+/* Returns true if guest and VF of 'port' are joined, whether or not there is a
+ * guest. */
+static inline bool
+vdpa_port_is_joined(const struct vdpa_port *port)
+{
+    return vdpa_port_get_relay(port) || vdpa_port_get_device(port);
+}
+
+/* Returns the socket of 'port', or NULL if it has none. */
+static inline struct vdpa_vhost *
+vdpa_port_get_vhost(const struct vdpa_port *port)
+{
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
+
+    return device ? device->vhost : relay ? relay->vhost : NULL;
 }
 
 #endif /* vdpa-port.h */

@@ -374,12 +374,18 @@ vdpa_relay_open(const char *name, const char *socket_path,
     error = vdpa_vf_open(devargs, name, max_queues, mtu, &relay->vf, errorp);
     if (!error) {
         const struct vdpa_vf *vf = relay->vf;
-        uint64_t unsupported
-            = vdpa_offload_unsupported_features(vf->limits.tx_offloads);
+        struct vdpa_vhost_config config = {
+            .path = socket_path,
+            .name = name,
+            .max_pairs = vf->n_queues,
+            .unsupported_features
+                = vdpa_offload_unsupported_features(vf->limits.tx_offloads),
+            .linear = vf->linear,
+            .changed_cb = changed_cb,
+            .aux = aux,
+        };
 
-        error = vdpa_vhost_open(socket_path, name, vf->n_queues, unsupported,
-                                vf->linear, changed_cb, aux, &relay->vhost,
-                                errorp);
+        error = vdpa_vhost_open(&config, &relay->vhost, errorp);
     }
     if (error) {
         vdpa_vf_close(relay->vf);

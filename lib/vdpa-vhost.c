@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/virtio_net.h>
 
 #include <rte_vhost.h>
 
@@ -87,6 +88,17 @@ conn_map_rx(struct vdpa_vhost_conn *conn, unsigned int max_pairs)
     }
 }
 
+/* Has the port of 'vhost' look at it. */
+static void
+vhost_tell(struct vdpa_vhost *vhost)
+    OVS_REQUIRES(vhost->mutex)
+{
+    atomic_store(&vhost->changed, true);
+    if (vhost->changed_cb) {
+        vhost->changed_cb(vhost->aux);
+    }
+}
+
 /* Publishes the present state of 'vhost' and has the port know of it. */
 static void
 vhost_publish(struct vdpa_vhost *vhost)
@@ -99,6 +111,9 @@ vhost_publish(struct vdpa_vhost *vhost)
         new->vid = vhost->vid;
         new->serial = vhost->serial;
         rte_vhost_get_negotiated_features(vhost->vid, &new->features);
+        if (new->features & (UINT64_C(1) << VIRTIO_NET_F_MTU)) {
+            rte_vhost_get_mtu(vhost->vid, &new->mtu);
+        }
         new->n_pairs = MIN(rte_vhost_get_vring_num(vhost->vid) / 2,
                            vhost->max_pairs);
         new->tx_enabled = vhost->tx_ready;
@@ -111,11 +126,7 @@ vhost_publish(struct vdpa_vhost *vhost)
     if (old) {
         ovsrcu_postpone(free, old);
     }
-
-    atomic_store(&vhost->changed, true);
-    if (vhost->changed_cb) {
-        vhost->changed_cb(vhost->aux);
-    }
+    vhost_tell(vhost);
 }
 
 /* Callbacks of librte_vhost
@@ -275,30 +286,31 @@ vhost_free(struct vdpa_vhost *vhost)
     free(vhost);
 }
 
-/* Opens the vhost-user socket 'path' for the port 'name', whose guest may use
- * 'max_pairs' queue pairs and is offered neither 'unsupported_features' nor,
- * if 'linear' is set, buffers that span several segments.  Calls 'changed_cb'
- * with 'aux' upon every change of the connection.
+/* Opens the vhost-user socket that 'config' describes.
  *
  * Returns 0 if successful.  Otherwise returns a positive errno value, stores
  * NULL into '*vhostp' and a description, that the caller must free, into
- * '*errorp'.  To be called from the main thread. */
+ * '*errorp', and nothing is left of it.  To be called from the main thread. */
 int
-vdpa_vhost_open(const char *path, const char *name, unsigned int max_pairs,
-                uint64_t unsupported_features, bool linear,
-                void (*changed_cb)(void *aux), void *aux,
+vdpa_vhost_open(const struct vdpa_vhost_config *config,
                 struct vdpa_vhost **vhostp, char **errorp)
 {
+    const char *path = config->path;
     uint64_t flags = (RTE_VHOST_USER_CLIENT
                       | RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS
-                      | (linear ? RTE_VHOST_USER_LINEARBUF_SUPPORT : 0));
+                      | (config->linear
+                         ? RTE_VHOST_USER_LINEARBUF_SUPPORT : 0));
     struct vdpa_vhost *vhost;
+    bool ours;
 
     /* librte_vhost registers a path twice without complaint.  Of what finds a
      * path, only this function does not log an error if it is not there; a
      * socket of OVS's own ports, that it might find, has no vDPA device. */
     *vhostp = NULL;
-    if (!rte_vhost_driver_detach_vdpa_device(path)) {
+    ovs_mutex_lock(&vhosts_mutex);
+    ours = vhost_lookup__(path) != NULL;
+    ovs_mutex_unlock(&vhosts_mutex);
+    if (ours || !rte_vhost_driver_detach_vdpa_device(path)) {
         *errorp = xasprintf("options:vdpa-socket-path=%s is already used by "
                             "another port: choose another socket", path);
         return EADDRINUSE;
@@ -311,14 +323,15 @@ vdpa_vhost_open(const char *path, const char *name, unsigned int max_pairs,
 
     vhost = xzalloc(sizeof *vhost);
     vhost->path = xstrdup(path);
-    vhost->name = xstrdup(name);
-    vhost->max_pairs = max_pairs;
+    vhost->name = xstrdup(config->name);
+    vhost->max_pairs = config->max_pairs;
+    vhost->device = config->device;
     ovsrcu_init(&vhost->conn, NULL);
     ovs_mutex_init(&vhost->mutex);
     ovs_mutex_lock(&vhost->mutex);
     vhost->vid = -1;
-    vhost->changed_cb = changed_cb;
-    vhost->aux = aux;
+    vhost->changed_cb = config->changed_cb;
+    vhost->aux = config->aux;
     ovs_mutex_unlock(&vhost->mutex);
     atomic_init(&vhost->changed, false);
 
@@ -328,7 +341,10 @@ vdpa_vhost_open(const char *path, const char *name, unsigned int max_pairs,
     ovs_mutex_unlock(&vhosts_mutex);
 
     if (rte_vhost_driver_callback_register(path, &device_ops)
-        || rte_vhost_driver_disable_features(path, unsupported_features)
+        || rte_vhost_driver_disable_features(path,
+                                             config->unsupported_features)
+        || (config->device
+            && rte_vhost_driver_attach_vdpa_device(path, config->device))
         || rte_vhost_driver_start(path)) {
         *errorp = xasprintf("options:vdpa-socket-path=%s cannot be opened",
                             path);
@@ -367,6 +383,29 @@ vdpa_vhost_silence(struct vdpa_vhost *vhost)
     ovs_mutex_unlock(&vhost->mutex);
 }
 
+/* Has 'vhost' tell its port of a change, as if its guest had brought that
+ * about.  May be called from any thread. */
+void
+vdpa_vhost_notify(struct vdpa_vhost *vhost)
+{
+    ovs_mutex_lock(&vhost->mutex);
+    vhost_tell(vhost);
+    ovs_mutex_unlock(&vhost->mutex);
+}
+
+/* The same for the socket that librte_vhost's 'vid' came from.  To be called
+ * from what librte_vhost calls, also before vdpa_vhost_open() has returned. */
+void
+vdpa_vhost_notify_vid(int vid)
+{
+    struct vdpa_vhost *vhost = vhost_from_vid(vid);
+
+    if (vhost) {
+        vdpa_vhost_notify(vhost);
+    }
+    ovsrcu_quiesce_start();
+}
+
 /* Does for 'vhost' what librte_vhost's thread must not be kept waiting for.
  * Returns the connection if it changed since the last call, so that the caller
  * can do the same, otherwise NULL.  To be called from the main thread. */
@@ -383,7 +422,7 @@ vdpa_vhost_run(struct vdpa_vhost *vhost)
     atomic_store(&vhost->changed, false);
 
     conn = vdpa_vhost_get_conn(vhost);
-    if (conn) {
+    if (conn && !vhost->device) {
         /* The rings are polled, so the guest need not kick. */
         for (unsigned int i = 0; i < conn->n_pairs * 2; i++) {
             rte_vhost_enable_guest_notification(conn->vid, i, 0);

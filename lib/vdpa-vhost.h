@@ -5,11 +5,15 @@
 #ifndef VDPA_VHOST_H
 #define VDPA_VHOST_H 1
 
-/* The relay's side towards the guest
- * ==================================
+/* The side towards the guest
+ * ==========================
  *
  * A 'struct vdpa_vhost' is the client end of a vhost-user socket, whose server
  * is the guest's hypervisor.  Either end may come first, go, and come back.
+ * The relay and hardware vDPA have this in common; they differ in who serves
+ * the guest's rings once there is a guest: whoever calls librte_vhost's
+ * functions to receive and send, or a vDPA device that is attached to the
+ * socket before the first guest can come.
  *
  * While a guest drives its device, there is a 'struct vdpa_vhost_conn', an
  * immutable description of the connection: who drives which virtqueues.  Every
@@ -35,6 +39,8 @@
 #include "openvswitch/types.h"
 #include "vdpa-vf.h"
 
+struct rte_vdpa_device;
+
 /* A VF queue whose packets no virtqueue of the guest takes. */
 #define VDPA_NO_QUEUE UINT8_MAX
 
@@ -42,6 +48,7 @@ struct vdpa_vhost_conn {
     int vid;                    /* librte_vhost's name for the guest. */
     unsigned int serial;        /* Differs from guest to guest. */
     uint64_t features;          /* Negotiated, as 1 << VIRTIO_*_F_*. */
+    uint16_t mtu;               /* That the guest was told, or 0. */
     unsigned int n_pairs;       /* Queue pairs that the guest set up. */
     uint32_t tx_enabled;        /* Queue pairs that the guest sends on. */
     uint32_t rx_enabled;        /* Queue pairs that the guest receives on. */
@@ -57,6 +64,7 @@ struct vdpa_vhost {
     char *path;                 /* Socket, as given to librte_vhost. */
     char *name;                 /* Of the port, for messages. */
     unsigned int max_pairs;
+    struct rte_vdpa_device *device; /* Serves the rings, if nonnull. */
 
     OVSRCU_TYPE(struct vdpa_vhost_conn *) conn;
 
@@ -71,12 +79,28 @@ struct vdpa_vhost {
     atomic_bool changed;                /* For vdpa_vhost_run(). */
 };
 
-int vdpa_vhost_open(const char *path, const char *name,
-                    unsigned int max_pairs, uint64_t unsupported_features,
-                    bool linear, void (*changed_cb)(void *aux), void *aux,
-                    struct vdpa_vhost **, char **errorp);
+/* What a socket is opened with.  All of it is copied. */
+struct vdpa_vhost_config {
+    const char *path;               /* Of the socket. */
+    const char *name;               /* Of the port, for messages. */
+    unsigned int max_pairs;         /* Queue pairs that a guest may use. */
+    uint64_t unsupported_features;  /* Not to be offered, as 1 << VIRTIO_*. */
+    bool linear;                    /* No buffers of several segments. */
+
+    /* Device that is to serve the guest's rings, or NULL. */
+    struct rte_vdpa_device *device;
+
+    /* Called with 'aux' upon every change of the connection. */
+    void (*changed_cb)(void *aux);
+    void *aux;
+};
+
+int vdpa_vhost_open(const struct vdpa_vhost_config *, struct vdpa_vhost **,
+                    char **errorp);
 void vdpa_vhost_close(struct vdpa_vhost *);
 void vdpa_vhost_silence(struct vdpa_vhost *);
+void vdpa_vhost_notify(struct vdpa_vhost *);
+void vdpa_vhost_notify_vid(int vid);
 const struct vdpa_vhost_conn *vdpa_vhost_run(struct vdpa_vhost *);
 
 /* Returns the description of the guest that drives 'vhost', or NULL if there

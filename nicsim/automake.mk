@@ -11,6 +11,8 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/hw.h \
 	nicsim/rule-format.c \
 	nicsim/rule-format.h \
+	nicsim/vdpa-format.c \
+	nicsim/vdpa-format.h \
 	nicsim/device/checksum.c \
 	nicsim/device/checksum.h \
 	nicsim/device/ctl.c \
@@ -31,6 +33,8 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/device/nic.h \
 	nicsim/device/options.c \
 	nicsim/device/options.h \
+	nicsim/device/outbox.c \
+	nicsim/device/outbox.h \
 	nicsim/device/packet.h \
 	nicsim/device/parser.c \
 	nicsim/device/parser.h \
@@ -49,6 +53,16 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/device/tx.c \
 	nicsim/device/tx.h \
 	nicsim/device/util.h \
+	nicsim/device/vdpa-rx.c \
+	nicsim/device/vdpa-tx.c \
+	nicsim/device/vdpa.c \
+	nicsim/device/vdpa.h \
+	nicsim/device/virtq-packed.c \
+	nicsim/device/virtq-split.c \
+	nicsim/device/virtq.c \
+	nicsim/device/virtq.h \
+	nicsim/device/vnet.c \
+	nicsim/device/vnet.h \
 	nicsim/device/wire.c \
 	nicsim/device/wire.h
 nicsim_nicsimd_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS)
@@ -61,7 +75,9 @@ nicsim_nicsimctl_SOURCES = \
 	nicsim/hw.h \
 	nicsim/nicsimctl.c \
 	nicsim/rule-format.c \
-	nicsim/rule-format.h
+	nicsim/rule-format.h \
+	nicsim/vdpa-format.c \
+	nicsim/vdpa-format.h
 nicsim_nicsimctl_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS)
 nicsim_nicsimctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 nicsim_nicsimctl_LDADD = $(JANSSON_LIBS)
@@ -97,7 +113,15 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-rxtx.h \
 	nicsim/driver/nicsim-stats.c \
 	nicsim/driver/nicsim-stats.h \
-	nicsim/driver/nicsim-util.h
+	nicsim/driver/nicsim-util.h \
+	nicsim/driver/nicsim-vdpa-guest.c \
+	nicsim/driver/nicsim-vdpa-guest.h \
+	nicsim/driver/nicsim-vdpa-log.c \
+	nicsim/driver/nicsim-vdpa-log.h \
+	nicsim/driver/nicsim-vdpa-stats.c \
+	nicsim/driver/nicsim-vdpa-stats.h \
+	nicsim/driver/nicsim-vdpa.c \
+	nicsim/driver/nicsim-vdpa.h
 nicsim_librte_net_nicsim_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I $(top_srcdir)/nicsim -D_GNU_SOURCE
 nicsim_librte_net_nicsim_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \

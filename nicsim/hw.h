@@ -20,6 +20,10 @@
  *   representor of a VF, or the VF itself.  A function has up to
  *   NICSIM_MAX_QUEUES queue pairs.  It belongs to one host at a time.
  *
+ * - A VF is opened in one of two roles: as *ethdev*, with descriptor rings and
+ *   a BAR (NICSIM_FN_OPEN), or as *vDPA device* (NICSIM_VDPA_OPEN), which
+ *   serves the virtio rings of a guest; see "vDPA" below.
+ *
  * - A *host* is one connection to the device, normally one process.  It
  *   brings its memory (the device does DMA into it) and opens functions.
  *   When the connection ends, its functions are reset and, if it had the PF,
@@ -496,6 +500,18 @@ enum nicsim_msg_type {
     NICSIM_CTL_INFO,        /* nicsimctl's: allowed to every connection. */
     NICSIM_CTL_RULES,
     NICSIM_CTL_VPORT,
+    NICSIM_CTL_VDPA,
+    NICSIM_CTL_VDPA_QUEUE,
+
+    NICSIM_VDPA_OPEN = 32,  /* Reply: nicsim_vdpa_info. */
+    NICSIM_VDPA_CLOSE,      /* Stops it first. */
+    NICSIM_VDPA_MEM,        /* One fd per region. */
+    NICSIM_VDPA_LOG,        /* One fd, or none: logging ends. */
+    NICSIM_VDPA_RING,       /* Up to two fds. */
+    NICSIM_VDPA_ENABLE,
+    NICSIM_VDPA_START,      /* From now on the device touches the rings. */
+    NICSIM_VDPA_STOP,       /* From the reply on it does not. */
+    NICSIM_VDPA_QUEUE,      /* Reply: nicsim_vdpa_queue. */
 };
 
 struct nicsim_hello {
@@ -583,6 +599,194 @@ struct nicsim_ring_setup {
     uint32_t pad;
 };
 
+/* vDPA.
+ *
+ * A VF that is open as vDPA device serves the virtio rings (virtqueues) of a
+ * virtio-net device itself, split or packed: it reads and writes the guest's
+ * memory, takes its doorbells (kick) and interrupts it (call).  Virtqueue 2*i
+ * is the guest's receive queue of queue pair 'i', 2*i + 1 its transmit queue.
+ * The control queue is the hypervisor's.
+ *
+ * All addresses are guest-physical.  The order is: OPEN, MEM, RING for each
+ * virtqueue that is set up, ENABLE, START.  RING and ENABLE may also come
+ * while the device is started: a ring runs when it was set up, is enabled and
+ * the device is started, whichever comes last.  MEM needs the device stopped,
+ * RING with NICSIM_VRING_SETUP needs that ring stopped or disabled.
+ *
+ * The device never keeps buffers from one burst to the next: between two
+ * messages, and so at STOP, CLOSE and when the connection ends, all that it
+ * took from a ring has been given back there, and the ring's available and
+ * used positions are the same.  Nothing is lost or doubled if another device
+ * goes on where this one stopped:
+ *
+ * - Split: the used index in the ring is the truth.  A ring is started there,
+ *   whatever position RING gave (that they differ is logged).
+ *
+ * - Packed: the descriptors' flags show the position, and RING's is asked
+ *   only where they allow two (a hypervisor can't know the position when its
+ *   back end has died).  So that they do not, the device sets one of two flags
+ *   in each used descriptor, where drivers ignore them: NEXT if the chain has
+ *   more slots behind that one, INDIRECT if not.
+ *
+ * With a dirty log, the device sets the bit of each 4 KiB page of guest memory
+ * that it writes, buffers and rings alike, before the guest can see that the
+ * buffer was used.  (Bit 'page % 8' of byte 'page / 8', as vhost has it.)
+ *
+ * A guest that breaks its ring's rules costs itself a packet or a queue.  An
+ * error that can be passed over is counted in nicsim_vdpa_queue.errors; after
+ * one that can't the queue is stopped, for which NICSIM_EV_VDPA_QUEUE is sent,
+ * until the device is stopped and started, or the ring is set up, again. */
+
+#define NICSIM_MAX_VQS     (2 * NICSIM_MAX_QUEUES)
+#define NICSIM_MAX_VQ_SIZE 32768
+
+/* Errors of a virtqueue.  Those up to NICSIM_VQ_LAST_PASSED cost a packet, the
+ * others stop the queue. */
+enum nicsim_vq_error {
+    NICSIM_VQ_OK,                       /* None. */
+    NICSIM_VQ_NO_BUFFER,                /* Receive: the guest gave no (big
+                                         * enough) buffer: dropped. */
+    NICSIM_VQ_BAD_ADDRESS,              /* Outside the guest's memory. */
+    NICSIM_VQ_BAD_LENGTH,               /* A piece of 0 bytes, a buffer too
+                                         * short for header and frame, a frame
+                                         * that is too long. */
+    NICSIM_VQ_BAD_DIRECTION,            /* Device-writable where it is to be
+                                         * read, or the other way round. */
+    NICSIM_VQ_BAD_HEADER,               /* A virtio-net header that makes no
+                                         * sense: offsets beyond the frame, a
+                                         * kind of GSO not negotiated ... */
+    NICSIM_VQ_TOO_MANY,                 /* More than NICSIM_MAX_TX_SEGS
+                                         * pieces. */
+    NICSIM_VQ_LAST_PASSED = NICSIM_VQ_TOO_MANY,
+    NICSIM_VQ_BAD_INDEX,                /* Available index (split) jumped by
+                                         * more than the ring's size, or it
+                                         * names a descriptor that is not. */
+    NICSIM_VQ_BAD_CHAIN,                /* A loop, or longer than the ring, or
+                                         * it ends in nothing. */
+    NICSIM_VQ_BAD_INDIRECT,             /* A table of odd size, in a table, or
+                                         * not negotiated. */
+    NICSIM_VQ_BAD_WRAP,                 /* Packed: flags that no driver that
+                                         * counts its wraps can set. */
+    NICSIM_VQ_MEMORY_GONE,              /* The ring's or a buffer's memory was
+                                         * taken away (file truncated). */
+    NICSIM_VQ_N_ERRORS
+};
+
+struct nicsim_vdpa_info {
+    uint32_t fn;                        /* Request: a VF.  OPEN, CLOSE. */
+    /* Reply of OPEN. */
+    uint32_t n_queues;                  /* Queue pairs. */
+    uint64_t features;                  /* Bits of virtio and virtio-net, and
+                                         * VHOST_F_LOG_ALL. */
+    uint32_t max_vq_size;
+    uint32_t max_mtu;
+    uint8_t  mac[6];                    /* Permanent address. */
+    uint8_t  pad[2];
+};
+
+/* The guest's memory, in place of what was there.  The device maps the files
+ * as a whole page of theirs (be it huge), so offsets and lengths may be any
+ * multiples of 4096.  0 regions take all away. */
+struct nicsim_vdpa_mem {
+    uint32_t fn;
+    uint32_t n;                         /* Regions; as many fds. */
+    struct {
+        uint64_t guest_phys;
+        uint64_t len;
+        uint64_t fd_offset;
+    } regions[NICSIM_MAX_WINDOWS];
+};
+
+/* The dirty log, at any time, also while packets flow.  'fd_offset' and 'len'
+ * are in bytes and may be any. */
+struct nicsim_vdpa_log {
+    uint32_t fn;
+    uint32_t pad;
+    uint64_t fd_offset;
+    uint64_t len;
+};
+
+/* What nicsim_vdpa_ring has. */
+#define NICSIM_VRING_SETUP    (1 << 0)  /* Size, addresses and position. */
+#define NICSIM_VRING_SET_KICK (1 << 1)  /* A new kick fd, or none if ... */
+#define NICSIM_VRING_KICK     (1 << 2)  /* ... this bit is not set. */
+#define NICSIM_VRING_SET_CALL (1 << 3)  /* The same for the call fd. */
+#define NICSIM_VRING_CALL     (1 << 4)
+
+/* One virtqueue.  The kick fd comes first, if both come.  Both must be
+ * eventfds, which become non-blocking.  A ring of the guest's transmit side
+ * without kick fd is polled.  'size' 0 takes the ring away. */
+struct nicsim_vdpa_ring {
+    uint32_t fn;
+    uint16_t queue;                     /* Virtqueue. */
+    uint16_t flags;                     /* NICSIM_VRING_*. */
+    uint16_t size;                      /* Descriptors.  Split: a power of
+                                         * 2. */
+    uint16_t avail_idx, used_idx;       /* Positions as VHOST_SET_VRING_BASE
+                                         * has them.  Packed: bit 15 is the
+                                         * wrap counter. */
+    uint16_t pad;
+    uint64_t desc;                      /* Descriptor table or ring. */
+    uint64_t avail;                     /* Packed: driver event area. */
+    uint64_t used;                      /* Packed: device event area. */
+};
+
+struct nicsim_vdpa_enable {
+    uint32_t fn;
+    uint16_t queue;                     /* Virtqueue. */
+    uint16_t on;
+};
+
+/* START and STOP. */
+struct nicsim_vdpa_state {
+    uint32_t fn;
+    uint32_t pad;
+    uint64_t features;                  /* START: negotiated. */
+    struct {                            /* Reply: positions, 0 for a ring that
+                                         * is not set up. */
+        uint16_t avail_idx, used_idx;
+    } vqs[NICSIM_MAX_VQS];
+};
+
+enum nicsim_vq_state {
+    NICSIM_VQ_ABSENT,                   /* Not set up. */
+    NICSIM_VQ_OFF,                      /* Disabled, or device stopped. */
+    NICSIM_VQ_RUNNING,
+    NICSIM_VQ_BROKEN,                   /* By its guest: 'why' says how. */
+};
+
+struct nicsim_vdpa_queue {
+    uint32_t fn;                        /* Request.  For NICSIM_CTL_VDPA_QUEUE
+                                         * a vport. */
+    uint16_t queue;                     /* Virtqueue. */
+    uint16_t reset;                     /* Counters to 0 afterwards. */
+    /* Reply. */
+    uint16_t size;
+    uint16_t avail_idx, used_idx;
+    uint8_t  state;                     /* enum nicsim_vq_state. */
+    uint8_t  why;                       /* enum nicsim_vq_error. */
+    uint8_t  enabled;
+    uint8_t  pad[7];
+    struct nicsim_counter done;         /* Frames, without virtio-net
+                                         * headers. */
+    uint64_t kicks;                     /* Doorbells taken. */
+    uint64_t calls;                     /* Interrupts sent. */
+    uint64_t errors[NICSIM_VQ_N_ERRORS];
+};
+
+/* A VF's vDPA side, for nicsimctl. */
+struct nicsim_ctl_vdpa {
+    uint32_t vport;                     /* Request. */
+    /* Reply. */
+    uint32_t open;                      /* As vDPA device. */
+    uint32_t started;
+    uint32_t logging;                   /* There is a dirty log. */
+    uint32_t n_regions;
+    uint32_t n_pairs;                   /* That receive. */
+    uint64_t memory;                    /* Bytes of the guest. */
+    uint64_t features;                  /* Negotiated, if started. */
+};
+
 /* Which part of a rule was refused. */
 enum nicsim_culprit {
     NICSIM_CULPRIT_NONE,                /* The rule as such: EEXIST, ENOSPC. */
@@ -646,9 +850,11 @@ struct nicsim_ctl_vport {
         uint32_t started;
         uint32_t pid;                   /* ... of this process. */
         uint32_t mtu;
-        uint32_t n_rxq, n_txq;          /* Rings that are set up. */
+        uint32_t n_rxq, n_txq;          /* Rings that are set up; of a vDPA
+                                         * device those that run. */
         uint8_t  mac[6];
-        uint8_t  pad[2];
+        uint8_t  vdpa;                  /* 1: open as vDPA device. */
+        uint8_t  pad[1];
         char     program[NICSIM_NAME_LEN];
         struct nicsim_fn_stats stats;
     } fn[2];
@@ -680,6 +886,14 @@ struct nicsim_msg {
         struct nicsim_ctl_rule ctl_rule;
         struct nicsim_ctl_info ctl_info;
         struct nicsim_ctl_vport ctl_vport;
+        struct nicsim_ctl_vdpa ctl_vdpa;
+        struct nicsim_vdpa_info vdpa_info;
+        struct nicsim_vdpa_mem vdpa_mem;
+        struct nicsim_vdpa_log vdpa_log;
+        struct nicsim_vdpa_ring vdpa_ring;
+        struct nicsim_vdpa_enable vdpa_enable;
+        struct nicsim_vdpa_state vdpa_state;
+        struct nicsim_vdpa_queue vdpa_queue;
     };
 };
 
@@ -688,11 +902,16 @@ struct nicsim_msg {
  * socket's hang-up. */
 enum nicsim_event_type {
     NICSIM_EV_LINK = 1,                 /* BAR's link_up changed. */
+    NICSIM_EV_VDPA_QUEUE,               /* 'queue' was stopped since its guest
+                                         * broke it: 'why'. */
 };
 
 struct nicsim_event {
     uint32_t type;                      /* enum nicsim_event_type. */
     uint32_t fn;
+    uint16_t queue;                     /* Virtqueue. */
+    uint16_t why;                       /* enum nicsim_vq_error. */
+    uint32_t pad;
 };
 
 #endif /* nicsim/hw.h */

@@ -20,6 +20,7 @@
 
 #include "nicsim/hw.h"
 #include "nicsim/rule-format.h"
+#include "nicsim/vdpa-format.h"
 
 /* A daemon that takes longer for an answer is not well. */
 #define TIMEOUT_SEC 10
@@ -115,6 +116,36 @@ ask_rule(uint64_t after)
     memset(&msg, 0, sizeof msg);
     msg.ctl_rule.after = after;
     return ask(&msg, NICSIM_CTL_RULES) ? NULL : &msg.ctl_rule;
+}
+
+/* The vDPA side of a VF. */
+static const struct nicsim_ctl_vdpa *
+ask_vdpa(uint32_t vport)
+{
+    static struct nicsim_msg msg;
+
+    memset(&msg, 0, sizeof msg);
+    msg.ctl_vdpa.vport = vport;
+    if (ask(&msg, NICSIM_CTL_VDPA)) {
+        fail("nicsimd refused: %s", msg.text);
+    }
+    return &msg.ctl_vdpa;
+}
+
+/* Returns virtqueue 'queue' of that, or NULL if it was not set up. */
+static const struct nicsim_vdpa_queue *
+ask_vdpa_queue(uint32_t vport, uint16_t queue)
+{
+    static struct nicsim_msg msg;
+
+    memset(&msg, 0, sizeof msg);
+    msg.vdpa_queue.fn = vport;
+    msg.vdpa_queue.queue = queue;
+    if (ask(&msg, NICSIM_CTL_VDPA_QUEUE)
+        || msg.vdpa_queue.state == NICSIM_VQ_ABSENT) {
+        return NULL;                    /* Or it was closed meanwhile. */
+    }
+    return &msg.vdpa_queue;
 }
 
 /* Names. */
@@ -223,8 +254,9 @@ show_text(const struct nicsim_ctl_info *info)
                    mac_text(v->fn[i].mac));
             if (v->fn[i].open) {
                 printf(" %5"PRIu32" %3"PRIu32"/%-3"PRIu32"  %s (pid %"PRIu32
-                       ")", v->fn[i].mtu, v->fn[i].n_rxq, v->fn[i].n_txq,
-                       v->fn[i].program, v->fn[i].pid);
+                       ")%s", v->fn[i].mtu, v->fn[i].n_rxq, v->fn[i].n_txq,
+                       v->fn[i].program, v->fn[i].pid,
+                       v->fn[i].vdpa ? ", vDPA" : "");
             }
             putchar('\n');
         }
@@ -252,6 +284,8 @@ show_json(const struct nicsim_ctl_info *info)
             if (v->fn[i].open) {
                 set(fn, "program", json_string(v->fn[i].program));
                 set(fn, "pid", json_integer(v->fn[i].pid));
+                set(fn, "role", json_string(v->fn[i].vdpa ? "vdpa"
+                                            : "ethdev"));
             }
             append(functions, fn);
         }
@@ -356,6 +390,38 @@ print_function_stats(const char *name, const struct nicsim_fn_stats *stats)
     }
 }
 
+/* The virtqueues of the VF at 'vport', which is open as vDPA device. */
+static void
+vdpa_text(uint32_t vport)
+{
+    struct nicsim_ctl_vdpa vdpa = *ask_vdpa(vport);
+
+    printf("    vDPA: %s, features %#"PRIx64", %"PRIu64" MiB of memory in "
+           "%"PRIu32" regions, dirty log %s\n",
+           vdpa.started ? "started" : "stopped", vdpa.features,
+           vdpa.memory >> 20, vdpa.n_regions, vdpa.logging ? "on" : "off");
+    for (uint16_t i = 0; i < NICSIM_MAX_VQS; i++) {
+        const struct nicsim_vdpa_queue *q = ask_vdpa_queue(vport, i);
+
+        if (!q) {
+            continue;
+        }
+        printf("    virtqueue %-2d %s %s", i, i & 1 ? "tx" : "rx",
+               vdpa_state_name(q->state));
+        if (q->why) {
+            printf(" by %s", vdpa_error_name(q->why));
+        }
+        printf(", size %u, position %#x, %"PRIu64" kicks, %"PRIu64" calls",
+               q->size, q->used_idx, q->kicks, q->calls);
+        for (int j = 0; j < NICSIM_VQ_N_ERRORS; j++) {
+            if (q->errors[j]) {
+                printf(", %s %"PRIu64, vdpa_error_name(j), q->errors[j]);
+            }
+        }
+        putchar('\n');
+    }
+}
+
 static void
 stats_text(uint32_t vport, const struct nicsim_ctl_vport *v)
 {
@@ -374,6 +440,9 @@ stats_text(uint32_t vport, const struct nicsim_ctl_vport *v)
     }
     for (int i = 0; i < n_functions(vport); i++) {
         print_function_stats(function_name(vport, i), &v->fn[i].stats);
+        if (v->fn[i].vdpa) {
+            vdpa_text(vport);
+        }
     }
 }
 
@@ -399,14 +468,61 @@ json_function_stats(const char *name, const struct nicsim_fn_stats *stats)
 }
 
 static json_t *
+vdpa_json(uint32_t vport)
+{
+    struct nicsim_ctl_vdpa vdpa = *ask_vdpa(vport);
+    json_t *queues = json_array();
+
+    for (uint16_t i = 0; i < NICSIM_MAX_VQS; i++) {
+        const struct nicsim_vdpa_queue *q = ask_vdpa_queue(vport, i);
+        json_t *errors;
+
+        if (!q) {
+            continue;
+        }
+        errors = json_object();
+        for (int j = 0; j < NICSIM_VQ_N_ERRORS; j++) {
+            if (q->errors[j]) {
+                set(errors, vdpa_error_name(j), json_integer(q->errors[j]));
+            }
+        }
+        append(queues, json_pack("{sisssssbsisIsIsIsIsIso}",
+                                 "virtqueue", (int) i,
+                                 "state", vdpa_state_name(q->state),
+                                 "why", vdpa_error_name(q->why),
+                                 "enabled", (int) q->enabled,
+                                 "size", (int) q->size,
+                                 "position", (json_int_t) q->used_idx,
+                                 "packets", (json_int_t) q->done.packets,
+                                 "bytes", (json_int_t) q->done.bytes,
+                                 "kicks", (json_int_t) q->kicks,
+                                 "calls", (json_int_t) q->calls,
+                                 "errors", errors));
+    }
+    return json_pack("{sbsIsbsIsIsIso}",
+                     "started", (int) vdpa.started,
+                     "features", (json_int_t) vdpa.features,
+                     "dirty_log", (int) vdpa.logging,
+                     "memory", (json_int_t) vdpa.memory,
+                     "regions", (json_int_t) vdpa.n_regions,
+                     "receiving_pairs", (json_int_t) vdpa.n_pairs,
+                     "virtqueues", queues);
+}
+
+static json_t *
 stats_json(uint32_t vport, const struct nicsim_ctl_vport *v)
 {
     json_t *functions = json_array();
     json_t *json;
 
     for (int i = 0; i < n_functions(vport); i++) {
-        append(functions, json_function_stats(function_name(vport, i),
-                                              &v->fn[i].stats));
+        json_t *fn = json_function_stats(function_name(vport, i),
+                                         &v->fn[i].stats);
+
+        if (v->fn[i].vdpa) {
+            set(fn, "vdpa", vdpa_json(vport));
+        }
+        append(functions, fn);
     }
     json = json_pack("{sssosososo sIso}", "name", vport_name(vport),
                      "in", json_counter(&v->stats.in),

@@ -16,7 +16,8 @@ EXTRA_DIST += \
 	tests/frames.py \
 	tests/soak \
 	tests/traffic.py \
-	tests/vhost_guest.py
+	tests/vhost_guest.py \
+	tests/vhost_rings.py
 
 # A host of nicsimd without DPDK.
 TESTSUITE_AT += \
@@ -24,17 +25,26 @@ TESTSUITE_AT += \
 	tests/nicsim-daemon.at \
 	tests/nicsim-rules.at \
 	tests/nicsim-actions.at \
-	tests/nicsim-tunnel.at
+	tests/nicsim-tunnel.at \
+	tests/nicsim-vdpa.at \
+	tests/nicsim-vdpa-guest.at
 check_PROGRAMS += tests/nicsim-host
 tests_nicsim_host_SOURCES = \
 	nicsim/hw.h \
 	nicsim/rule-format.c \
 	nicsim/rule-format.h \
+	nicsim/vdpa-format.c \
+	nicsim/vdpa-format.h \
 	tests/nicsim-frame.c \
 	tests/nicsim-frame.h \
 	tests/nicsim-host-bulk.c \
+	tests/nicsim-guest.c \
+	tests/nicsim-guest.h \
+	tests/nicsim-host-fuzz.c \
 	tests/nicsim-host-packet.c \
 	tests/nicsim-host-rule.c \
+	tests/nicsim-host-stream.c \
+	tests/nicsim-host-vdpa.c \
 	tests/nicsim-host-wire.c \
 	tests/nicsim-host.c \
 	tests/nicsim-host.h
@@ -72,6 +82,8 @@ check-differential: all $(check_PROGRAMS)
 	  --build '$(abs_builddir)' --count $(N) $(SEED:%=--seed %) $(ARGS)
 .PHONY: check-differential
 
+TESTSUITE_AT += tests/migration.at
+
 TESTSUITE_AT += tests/bench.at
 
 TESTSUITE = $(srcdir)/tests/testsuite
@@ -90,11 +102,11 @@ DISTCLEANFILES += tests/atconfig tests/atlocal
 TESTSUITEFLAGS =
 
 # What only the suite needs, without running it.
-check-programs: $(check_PROGRAMS)
+check-programs: $(check_PROGRAMS) $(check_LTLIBRARIES)
 .PHONY: check-programs
 
 CHECK_LOCAL += check-testsuite
-check-testsuite: tests/atconfig tests/atlocal $(TESTSUITE) all $(check_PROGRAMS)
+check-testsuite: tests/atconfig tests/atlocal $(TESTSUITE) all check-programs
 	CONFIG_SHELL='$(SHELL)' $(srcdir)/tests/run-suite '$(TESTSUITE)' \
 	  -C tests AUTOTEST_PATH= $(TESTSUITEFLAGS)
 
@@ -121,3 +133,37 @@ $(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
 # The DPDK driver in stock programs.
 TESTSUITE_AT += tests/nicsim-driver.at tests/nicsim-driver-rules.at
 EXTRA_DIST += tests/nicsim-frames
+
+# QEMU guests: what runs in them is linked statically, and without the
+# sanitizers, which can't be.
+TESTSUITE_AT += tests/qemu.at tests/qemu-modes.at
+EXTRA_DIST += \
+	tests/qemu-guest \
+	tests/qemu-image \
+	tests/qemu-init
+check_PROGRAMS += tests/qemu-agent tests/qemu-traffic
+tests_qemu_agent_SOURCES = tests/qemu-agent.c
+tests_qemu_agent_CFLAGS = $(WARNING_CFLAGS)
+tests_qemu_agent_LDFLAGS = -all-static
+tests_qemu_traffic_SOURCES = tests/qemu-traffic.c
+tests_qemu_traffic_CFLAGS = $(WARNING_CFLAGS)
+tests_qemu_traffic_LDFLAGS = -all-static
+
+# A vDPA driver that fails when told to.  libtool makes an object to load of
+# what is not installed if it is told where that would be.
+check_LTLIBRARIES = tests/librte_net_fakevdpa.la
+tests_librte_net_fakevdpa_la_SOURCES = tests/fake-vdpa.c
+tests_librte_net_fakevdpa_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
+	$(DPDK_DRIVER_CFLAGS)
+tests_librte_net_fakevdpa_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
+	-rpath $(abs_builddir)/tests
+tests_librte_net_fakevdpa_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
+TESTSUITE_AT += tests/vdpa.at
+
+# vDPA devices, between guests.
+TESTSUITE_AT += tests/nicsim-vdpa-driver.at
+check_PROGRAMS += tests/nicsim-vdpa-host
+tests_nicsim_vdpa_host_SOURCES = tests/nicsim-vdpa-host.c
+tests_nicsim_vdpa_host_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
+tests_nicsim_vdpa_host_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
+tests_nicsim_vdpa_host_LDADD = $(DPDK_LIBS)

@@ -319,7 +319,7 @@ cmd_tail(char **words, int n)
 }
 
 /* CPU seconds that process 'pid' has used. */
-static double
+double
 cpu_seconds(int pid)
 {
     char path[64];

@@ -27,13 +27,14 @@
 
 #include "nicsim/hw.h"
 #include "nicsim/rule-format.h"
+#include "nicsim/vdpa-format.h"
 #include "nicsim-frame.h"
 #include "nicsim-host.h"
 
 #define MAX_WORDS 128           /* Of one line. */
 
 static const char *socket_path;
-static struct connection *connections[16];
+static struct connection *connections[64];
 struct connection *c;
 struct nicsim_msg msg;
 static uint32_t seq;
@@ -317,7 +318,7 @@ cmd_unmap(char **words, int n)
 }
 
 /* connect NAME: socket, hello, and all memory mapped. */
-static void
+void
 cmd_connect(char **words, int n)
 {
     cmd_socket(words, n);
@@ -327,7 +328,7 @@ cmd_connect(char **words, int n)
 }
 
 /* use NAME: goes on with that connection. */
-static void
+void
 cmd_use(char **words, int n)
 {
     for (size_t i = 0; n && connections[i]; i++) {
@@ -341,11 +342,12 @@ cmd_use(char **words, int n)
 
 /* disconnect: closes the connection in use, and waits until the device has
  * done so, too. */
-static void
+void
 cmd_disconnect(char **words, int n)
 {
     (void) words;
     (void) n;
+    c->name[0] = '\0';
     close(c->sock);
     if (c->event_fd > 0) {
         struct pollfd pfd = { .fd = c->event_fd };
@@ -619,8 +621,12 @@ cmd_event(char **words, int n)
     (void) n;
     if (poll(&pfd, 1, TIMEOUT_MS) == 1
         && recv(c->event_fd, &event, sizeof event, 0) == sizeof event) {
-        printf("event %"PRIu32" of function %#"PRIx32"\n", event.type,
-               event.fn);
+        printf("event %"PRIu32" of function %#"PRIx32, event.type, event.fn);
+        if (event.type == NICSIM_EV_VDPA_QUEUE) {
+            printf(", queue %u: %s", event.queue,
+                   vdpa_error_name(event.why));
+        }
+        putchar('\n');
     } else {
         printf("event: none\n");
     }
@@ -702,6 +708,20 @@ static const struct {
     { "wire", cmd_wire, 0 }, { "link", cmd_link, 1 }, { "wtx", cmd_wtx, 0 },
     { "wrx", cmd_wrx, 0 }, { "pcap", cmd_pcap, 1 }, { "bulk", cmd_bulk, 2 },
     { "drain", cmd_drain, 2 }, { "nic", cmd_nic, 0 },
+    { "vopen", cmd_vopen, 1 }, { "vclose", cmd_vclose, 1 },
+    { "vmem", cmd_vmem, 2 }, { "vring", cmd_vring, 3 },
+    { "vcall", cmd_vcall, 3 }, { "venable", cmd_venable, 3 },
+    { "vstart", cmd_vstart, 2 }, { "vstop", cmd_vstop, 1 },
+    { "vqueue", cmd_vqueue, 2 }, { "vlog", cmd_vlog, 3 },
+    { "vfill", cmd_vfill, 1 }, { "vrings", cmd_vrings, 1 },
+    { "vattach", cmd_vattach, 2 }, { "vup", cmd_vup, 2 },
+    { "vtx", cmd_vtx, 1 }, { "vrx", cmd_vrx, 1 },
+    { "vspread", cmd_vspread, 1 }, { "vused", cmd_vused, 1 },
+    { "vquiet", cmd_vquiet, 1 }, { "vwant", cmd_vwant, 2 },
+    { "vwait", cmd_vwait, 1 }, { "vcopy", cmd_vcopy, 1 },
+    { "vdiff", cmd_vdiff, 1 }, { "vshrink", cmd_vshrink, 1 },
+    { "vstream", cmd_vstream, 0 },
+    { "vjump", cmd_vjump, 2 }, { "vbench", cmd_vbench, 0 },
 };
 
 int

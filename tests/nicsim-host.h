@@ -70,6 +70,10 @@ void *take_memory(size_t);
 int wire_socket(void);
 void function_show_tail(struct function *, struct ring *);
 
+void cmd_connect(char **words, int n);
+void cmd_use(char **words, int n);
+void cmd_disconnect(char **words, int n);
+
 /* nicsim-host-packet.c. */
 void cmd_tx(char **words, int n);
 void cmd_rx(char **words, int n);
@@ -77,6 +81,7 @@ void cmd_quiet(char **words, int n);
 void cmd_badbufs(char **words, int n);
 void cmd_tail(char **words, int n);
 void cmd_bench(char **words, int n);
+double cpu_seconds(int pid);
 
 /* nicsim-host-bulk.c. */
 void cmd_bulk(char **words, int n);
@@ -100,5 +105,36 @@ void cmd_link(char **words, int n);
 void cmd_wtx(char **words, int n);
 void cmd_wrx(char **words, int n);
 void cmd_pcap(char **words, int n);
+
+/* nicsim-host-vdpa.c. */
+void cmd_vopen(char **words, int n);
+void cmd_vclose(char **words, int n);
+void cmd_vmem(char **words, int n);
+void cmd_vring(char **words, int n);
+void cmd_vcall(char **words, int n);
+void cmd_venable(char **words, int n);
+void cmd_vstart(char **words, int n);
+void cmd_vstop(char **words, int n);
+void cmd_vqueue(char **words, int n);
+void cmd_vlog(char **words, int n);
+void cmd_vfill(char **words, int n);
+void cmd_vrings(char **words, int n);
+void cmd_vattach(char **words, int n);
+void cmd_vup(char **words, int n);
+void cmd_vtx(char **words, int n);
+void cmd_vrx(char **words, int n);
+void cmd_vspread(char **words, int n);
+void cmd_vused(char **words, int n);
+void cmd_vjump(char **words, int n);
+void cmd_vquiet(char **words, int n);
+void cmd_vwant(char **words, int n);
+void cmd_vwait(char **words, int n);
+void cmd_vcopy(char **words, int n);
+void cmd_vdiff(char **words, int n);
+void cmd_vshrink(char **words, int n);
+
+/* nicsim-host-stream.c. */
+void cmd_vstream(char **words, int n);
+void cmd_vbench(char **words, int n);
 
 #endif /* tests/nicsim-host.h */

@@ -20,6 +20,15 @@
     traffic.py flows ADDRESS PORT N
         A packet from each of N source ports to an "echo"; all must be
         answered, within 15 seconds.
+    traffic.py stream ADDRESS PORT FILE
+        Sends random bytes by TCP without end to what sends them back, and
+        compares each, until SIGTERM; then waits for the rest, prints, and
+        writes into FILE, "bytes N silence M ms": M is the longest time in
+        which nothing came.  Before, FILE has the number of bytes that came
+        back.  Exits with 1 if one was wrong or missing.
+    traffic.py flood ADDRESS PORT BYTES
+        Sends UDP packets of so many random bytes, as fast as they go, until
+        it is killed.
     traffic.py fetch ADDRESS PORT BYTES
         Sends that many random bytes to an "echo" by TCP and gets them back
         and compares their checksums.
@@ -171,6 +180,62 @@ def flows(address, port, n):
     return bool(sockets)
 
 
+def stream(address, port, name):
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    # Bytes that are lost or doubled shift what comes after them.
+    pattern = os.urandom(1000003)
+    sent = received = 0
+    silence = 0.0
+    told = last = time.monotonic()
+    s = socket.create_connection((address, port), 30)
+    s.setblocking(False)
+    while True:
+        writing = [s] if not stop else []
+        if stop and stop[0]:
+            s.shutdown(socket.SHUT_WR)
+            stop[0] = False
+        readable, writable, _ = select.select([s], writing, [], 0.5)
+        now = time.monotonic()
+        if readable:
+            data = s.recv(1 << 16)
+            if not data:
+                break
+            silence = max(silence, now - last)
+            last = now
+            while data:
+                at = received % len(pattern)
+                part = data[:len(pattern) - at]
+                if part != pattern[at:at + len(part)]:
+                    print("byte %d or one soon after is wrong" % received)
+                    return 1
+                received += len(part)
+                data = data[len(part):]
+        elif now > last + 2 * LOST_AFTER:
+            print("stalled after %d of %d bytes" % (received, sent))
+            return 1
+        if now > told + 0.1:
+            told = now
+            write_file(name, str(received))
+        if writable and not stop:
+            at = sent % len(pattern)
+            sent += s.send(pattern[at:at + (1 << 16)])
+    text = "bytes %d silence %d ms" % (received, silence * 1000)
+    write_file(name, text)
+    print(text)
+    return sent != received or not sent
+
+
+def flood(address, port, length):
+    s = udp_socket(address)
+    data = os.urandom(length)
+    while True:
+        try:
+            s.sendto(data, (address, port))
+        except OSError:
+            pass                    # No room, or nobody there.
+
+
 def fetch(address, port, length):
     data = os.urandom(length)
     digest = hashlib.sha256()
@@ -185,9 +250,10 @@ def main():
     rest = sys.argv[4:]
     if command == "echo":
         return echo(address, port)
-    if command == "count":
-        return count(address, port, *rest)
-    return {"pingpong": pingpong, "flows": flows,
+    if command in ("count", "stream"):
+        return {"count": count, "stream": stream}[command](address, port,
+                                                           *rest)
+    return {"pingpong": pingpong, "flows": flows, "flood": flood,
             "fetch": fetch}[command](address, port, int(rest[0]))
 
 

@@ -3,11 +3,12 @@
 
 """A guest that puts into its rings what a test wants there.
 
-A Guest serves a vhost-user socket as a hypervisor does and drives split rings
-as a guest's driver does, but is neither well-behaved nor fast: any virtio-net
-header, any descriptor and any order of events can be had.
+A Guest serves a vhost-user socket as a hypervisor does and drives its rings
+(see vhost_rings.py) as a guest's driver does, but is neither well-behaved nor
+fast: any virtio-net header, any descriptor, any message and any order of
+events can be had.
 
-    with Guest("vdpa0.sock") as a, Guest("vdpa1.sock") as b:
+    with Guest("vdpa0.sock") as a, Guest("vdpa1.sock", packed=True) as b:
         a.connect()
         b.connect()
         a.send(frame, Header(flags=NEEDS_CSUM, csum_start=34, csum_offset=16))
@@ -22,6 +23,8 @@ import os
 import socket
 import struct
 import time
+
+from vhost_rings import *
 
 TIMEOUT = 20
 
@@ -53,8 +56,10 @@ F_HOST_TSO4 = 1 << 11
 F_HOST_TSO6 = 1 << 12
 F_MRG_RXBUF = 1 << 15
 F_MQ = 1 << 22
+F_INDIRECT = 1 << 28
 F_PROTOCOL_FEATURES = 1 << 30
 F_VERSION_1 = 1 << 32
+F_PACKED = 1 << 34
 
 FEATURES = (F_CSUM | F_GUEST_CSUM | F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF
             | F_MQ | F_PROTOCOL_FEATURES | F_VERSION_1)
@@ -66,24 +71,12 @@ GSO_TCPV4 = 1
 GSO_UDP = 3
 GSO_TCPV6 = 4
 
-# Of a descriptor.
-DESC_NEXT = 1
-DESC_WRITE = 2
-
 HEADER = struct.Struct("<BBHHHHH")
 
-# Where the guest's memory begins, for guest and hypervisor.
-BASE = 0x10000000
-
-RING_SIZE = 256
 RX_BUFFER = 2048
 
-# Layout of a ring's part of memory: descriptors, available ring, used ring,
-# buffers.
-AVAIL = 0x1000
-USED = 0x2000
-BUFFERS = 0x4000
-RING_MEMORY = 1 << 20
+# Packets that send_later() may have under way.
+TX_BUFFERS = 64
 
 
 class Header:
@@ -114,61 +107,27 @@ def wait(condition, what):
         time.sleep(0.001)
 
 
-class Ring:
-    """A split ring, at 'index' among the guest's."""
-
-    def __init__(self, memory, index):
-        self.memory = memory
-        self.ofs = index * RING_MEMORY
-        self.avail_idx = 0
-        self.used_idx = 0
-        self.room = BUFFERS
-
-    def addr(self, ofs):
-        return BASE + self.ofs + ofs
-
-    def write(self, ofs, data):
-        self.memory[self.ofs + ofs:self.ofs + ofs + len(data)] = data
-
-    def read(self, ofs, length):
-        return self.memory[self.ofs + ofs:self.ofs + ofs + length]
-
-    def set_descriptor(self, i, addr, length, flags=0, following=0):
-        self.write(i * 16, struct.pack("<QIHH", addr, length, flags,
-                                       following))
-
-    def expose(self, head):
-        """Hands the descriptor chain that begins at 'head' to the switch."""
-        self.write(AVAIL + 4 + self.avail_idx % RING_SIZE * 2,
-                   struct.pack("<H", head))
-        self.avail_idx = (self.avail_idx + 1) & 0xffff
-        self.write(AVAIL + 2, struct.pack("<H", self.avail_idx))
-
-    def used(self):
-        """The used ring's index, as the switch wrote it."""
-        return struct.unpack("<H", self.read(USED + 2, 2))[0]
-
-    def take_used(self):
-        """The next (head, length) that the switch gave back, or None."""
-        if self.used() == self.used_idx:
-            return None
-        entry = self.read(USED + 4 + self.used_idx % RING_SIZE * 8, 8)
-        self.used_idx = (self.used_idx + 1) & 0xffff
-        return struct.unpack("<II", entry)
+class Disconnected(Exception):
+    """The switch ended the connection."""
 
 
 class Guest:
-    def __init__(self, path, pairs=1):
+    """A guest with 'pairs' queue pairs, whose driver wants 'features' and, if
+    'packed' is set, packed rings.  The hypervisor says that memory ends 'tail'
+    bytes before it does."""
+
+    def __init__(self, path, pairs=1, packed=False, features=FEATURES, tail=0):
         self.path = path
         self.pairs = pairs
+        self.wanted = features | (F_PACKED if packed else 0)
         self.features = 0
-        fd = os.memfd_create("guest")
-        self.memory_fd = fd
+        self.memory_fd = os.memfd_create("guest")
         self.size = pairs * 2 * RING_MEMORY
-        os.ftruncate(fd, self.size)
-        self.memory = mmap.mmap(fd, self.size)
+        os.ftruncate(self.memory_fd, self.size)
+        self.memory = mmap.mmap(self.memory_fd, self.size)
+        self.regions = [(BASE, self.size - tail, BASE, 0)]
         self.connection = None
-        self.fds = []
+        self.acks = False
         self.reset_rings()
         if os.path.exists(path):
             os.unlink(path)
@@ -183,23 +142,40 @@ class Guest:
     def __exit__(self, *_):
         self.disconnect()
         self.listener.close()
+        self.memory.close()
+        os.close(self.memory_fd)
 
     def reset_rings(self):
         self.memory[:] = bytes(self.size)
-        self.rings = [Ring(self.memory, i) for i in range(self.pairs * 2)]
+        kind = PackedRing if self.features & F_PACKED else SplitRing
+        self.rings = [kind(self.memory, i) for i in range(self.pairs * 2)]
+        self.free_idents = [list(range(TX_BUFFERS))
+                            for _ in range(self.pairs)]
 
     # The vhost-user protocol.
 
-    def request(self, request, payload=b"", fds=(), reply=False):
-        flags = 1 if reply else 1 | NEED_REPLY_FLAG if self.acks else 1
+    def send_message(self, request, payload=b"", fds=(), flags=1):
         message = struct.pack("<III", request, flags, len(payload)) + payload
         socket.send_fds(self.connection, [message], fds)
-        if not reply and not self.acks:
-            return b""
-        answer, flags, size = struct.unpack(
-            "<III", self.connection.recv(12, socket.MSG_WAITALL))
+
+    def receive_exactly(self, length):
+        data = self.connection.recv(length, socket.MSG_WAITALL)
+        if len(data) < length:
+            raise Disconnected()
+        return data
+
+    def receive_reply(self, request):
+        answer, flags, size = struct.unpack("<III", self.receive_exactly(12))
         assert answer == request and flags & REPLY_FLAG, (answer, flags)
-        payload = self.connection.recv(size, socket.MSG_WAITALL)
+        return self.receive_exactly(size) if size else b""
+
+    def request(self, request, payload=b"", fds=(), reply=False):
+        acked = self.acks and not reply
+        self.send_message(request, payload, fds,
+                          1 | NEED_REPLY_FLAG if acked else 1)
+        if not reply and not acked:
+            return b""
+        payload = self.receive_reply(request)
         if not reply:
             assert struct.unpack("<Q", payload) == (0,), \
                 "request %d was refused" % request
@@ -214,57 +190,120 @@ class Guest:
         self.connection, _ = self.listener.accept()
         self.connection.settimeout(TIMEOUT)
         self.offered = self.get(GET_FEATURES)
-        self.features = FEATURES & self.offered
         protocol = (self.get(GET_PROTOCOL_FEATURES)
                     & (PROTOCOL_F_MQ | PROTOCOL_F_REPLY_ACK))
         self.request(SET_PROTOCOL_FEATURES, struct.pack("<Q", protocol))
         self.acks = bool(protocol & PROTOCOL_F_REPLY_ACK)
         self.queue_num = self.get(GET_QUEUE_NUM)
         self.request(SET_OWNER)
+        self.set_features()
+
+    def set_features(self):
+        self.features = self.wanted & self.offered
+        assert self.features & F_PACKED == self.wanted & F_PACKED
         self.request(SET_FEATURES, struct.pack("<Q", self.features))
 
-    def set_up_rings(self):
+    def set_memory(self):
+        self.request(SET_MEM_TABLE, struct.pack("<II", len(self.regions), 0)
+                     + b"".join(struct.pack("<QQQQ", *region)
+                                for region in self.regions),
+                     [self.memory_fd] * len(self.regions))
+
+    def set_up_ring(self, i, position=None):
+        """Gives the switch the ring 'i', whose device goes on at 'position',
+        by default at that of a ring that is new."""
+        ring = self.rings[i]
+        if position is None:
+            position = 1 << 15 if ring.packed else 0
+        self.request(SET_VRING_NUM, struct.pack("<II", i, ring.size))
+        self.request(SET_VRING_BASE, struct.pack("<II", i, position))
+        self.request(SET_VRING_ADDR, struct.pack(
+            "<IIQQQQ", i, 0, ring.addr(0), ring.addr(USED), ring.addr(AVAIL),
+            0))
+        self.close_ring_fds(ring)
+        ring.call_fd = os.eventfd(0, os.EFD_NONBLOCK)
+        self.request(SET_VRING_CALL, struct.pack("<Q", i), [ring.call_fd])
+        ring.kick_fd = os.eventfd(0, os.EFD_NONBLOCK)
+        self.request(SET_VRING_KICK, struct.pack("<Q", i), [ring.kick_fd])
+
+    def set_up_rings(self, positions=None):
         """Gives the switch memory and rings, none of them enabled."""
-        self.request(SET_MEM_TABLE,
-                     struct.pack("<IIQQQQ", 1, 0, BASE, self.size, BASE, 0),
-                     [self.memory_fd])
-        for i, ring in enumerate(self.rings):
-            self.request(SET_VRING_NUM, struct.pack("<II", i, RING_SIZE))
-            self.request(SET_VRING_BASE, struct.pack("<II", i, 0))
-            self.request(SET_VRING_ADDR, struct.pack(
-                "<IIQQQQ", i, 0, ring.addr(0), ring.addr(USED),
-                ring.addr(AVAIL), 0))
-            for request in (SET_VRING_CALL, SET_VRING_KICK):
-                fd = os.eventfd(0)
-                self.fds.append(fd)
-                self.request(request, struct.pack("<Q", i), [fd])
+        self.set_memory()
+        for i in range(len(self.rings)):
+            self.set_up_ring(i, positions[i] if positions else None)
 
     def enable(self, pair, on=True):
         for ring in (pair * 2, pair * 2 + 1):
             self.request(SET_VRING_ENABLE, struct.pack("<II", ring, on))
+
+    def stop_ring(self, i):
+        """Stops ring 'i', and with it the device, and returns the ring's
+        position."""
+        index, position = struct.unpack("<II", self.request(
+            GET_VRING_BASE, struct.pack("<II", i, 0), reply=True))
+        assert index == i
+        self.close_ring_fds(self.rings[i])
+        return position
+
+    def stop(self):
+        """Stops all rings as a hypervisor does whose guest is reset, and
+        returns their positions."""
+        for pair in range(self.pairs):
+            self.enable(pair, False)
+        return [self.stop_ring(i) for i in range(len(self.rings))]
+
+    def start(self, enabled=None, positions=None):
+        """Hands rings over: afterwards packets flow on the queue pairs
+        'enabled', by default all."""
+        self.set_up_rings(positions)
+        for pair in range(self.pairs) if enabled is None else enabled:
+            self.enable(pair)
+        for ring in self.rings:
+            ring.kick()
+
+    def fill_receive_rings(self):
+        for ring in self.rings[::2]:
+            for i in range(ring.size):
+                self.put_receive_buffer(ring, i)
+
+    @staticmethod
+    def put_receive_buffer(ring, i):
+        ring.put(i, [(ring.addr(BUFFERS + i * RX_BUFFER), RX_BUFFER,
+                      DESC_WRITE)])
 
     def connect(self, enabled=None):
         """All of it: afterwards packets flow on the queue pairs 'enabled',
         by default all."""
         self.accept()
         self.reset_rings()
-        self.set_up_rings()
-        for ring in self.rings[::2]:
-            for i in range(RING_SIZE):
-                ring.set_descriptor(i, ring.addr(BUFFERS + i * RX_BUFFER),
-                                    RX_BUFFER, DESC_WRITE)
-                ring.expose(i)
-        for pair in range(self.pairs) if enabled is None else enabled:
-            self.enable(pair)
+        self.fill_receive_rings()
+        self.start(enabled)
+
+    def restart(self, enabled=None, **changes):
+        """Resets the device and starts it with new rings and with 'changes' to
+        the guest, such as 'wanted' features, on the same connection."""
+        self.stop()
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.set_features()
+        self.reset_rings()
+        self.fill_receive_rings()
+        self.start(enabled)
+
+    @staticmethod
+    def close_ring_fds(ring):
+        for fd in ring.call_fd, ring.kick_fd:
+            if fd is not None:
+                os.close(fd)
+        ring.call_fd = ring.kick_fd = None
 
     def disconnect(self):
         """Goes as a process does that is killed."""
         if self.connection:
             self.connection.close()
             self.connection = None
-        for fd in self.fds:
-            os.close(fd)
-        self.fds = []
+        for ring in self.rings:
+            self.close_ring_fds(ring)
 
     # Packets.
 
@@ -275,17 +314,29 @@ class Guest:
         ring = self.rings[pair * 2 + 1]
         data = header.pack() + frame
         ring.write(BUFFERS, data)
-        ends = list(cuts) + [len(data)]
-        begin = 0
-        for i, end in enumerate(ends):
-            last = end == len(data)
-            ring.set_descriptor(i, ring.addr(BUFFERS + begin), end - begin,
-                                0 if last else DESC_NEXT, 0 if last else i + 1)
-            begin = end
-        ring.expose(0)
-        wait(lambda: ring.used() == ring.avail_idx,
-             "the switch takes a packet")
-        ring.used_idx = ring.used()
+        begins = [0] + list(cuts)
+        ring.put(0, [(ring.addr(BUFFERS + begin), end - begin, 0)
+                     for begin, end in zip(begins,
+                                           list(cuts) + [len(data)])])
+        wait(ring.all_used, "the switch takes a packet")
+        if not ring.packed:
+            ring.used_idx = ring.used()
+
+    def send_later(self, frame, pair=0):
+        """Makes 'frame' available, if there is room, and does not wait.
+        Returns true if there was."""
+        ring = self.rings[pair * 2 + 1]
+        free = self.free_idents[pair]
+        for ident, _ in iter(ring.take_used, None):
+            free.append(ident)
+        if not free:
+            return False
+        ident = free.pop(0)
+        data = Header().pack() + frame
+        ring.write(BUFFERS + ident * RX_BUFFER, data)
+        ring.put(ident, [(ring.addr(BUFFERS + ident * RX_BUFFER), len(data),
+                          0)])
+        return True
 
     def try_receive(self, pair):
         """The next (header, frame) that came on 'pair', or None."""
@@ -295,17 +346,22 @@ class Guest:
             return None
         data = self.take_buffer(ring, used)
         header = Header(*HEADER.unpack(data[:HEADER.size]))
-        for _ in range(header.num_buffers - 1):
-            wait(lambda: ring.used() != ring.used_idx,
-                 "the switch completes a packet")
-            data += self.take_buffer(ring, ring.take_used())
+        if self.features & F_MRG_RXBUF:
+            for _ in range(header.num_buffers - 1):
+                more = []
+
+                def look():
+                    more.append(ring.take_used())
+                    return more[-1]
+
+                wait(look, "the switch completes a packet")
+                data += self.take_buffer(ring, more[-1])
         return header, data[HEADER.size:]
 
-    @staticmethod
-    def take_buffer(ring, used):
-        head, length = used
-        data = ring.read(BUFFERS + head * RX_BUFFER, length)
-        ring.expose(head)
+    def take_buffer(self, ring, used):
+        ident, length = used
+        data = ring.read(BUFFERS + ident * RX_BUFFER, length)
+        self.put_receive_buffer(ring, ident)
         return data
 
     def receive(self, wanted=lambda frame: True):

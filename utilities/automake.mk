@@ -3,12 +3,15 @@
 
 EXTRA_DIST += \
 	utilities/dpdkvdpa-bench \
+	$(bench_DATA) \
 	utilities/dpdkvdpa-lib.sh \
 	utilities/dpdkvdpa-sandbox \
 	utilities/dpdkvdpa-setup
 
 bin_PROGRAMS += utilities/dpdkvdpa-guest
 utilities_dpdkvdpa_guest_SOURCES = \
+	utilities/dpdkvdpa-guest-dirty.c \
+	utilities/dpdkvdpa-guest-dirty.h \
 	utilities/dpdkvdpa-guest-tap.c \
 	utilities/dpdkvdpa-guest-tap.h \
 	utilities/dpdkvdpa-guest-vhost.c \
@@ -44,6 +47,19 @@ utilities_librte_net_bench_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
 	$(DPDK_DRIVER_CFLAGS)
 utilities_librte_net_bench_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
 utilities_librte_net_bench_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
+
+# The parts of dpdkvdpa-bench.
+benchdir = $(pkgdatadir)/dpdkvdpa_bench
+bench_DATA = \
+	utilities/dpdkvdpa_bench/__init__.py \
+	utilities/dpdkvdpa_bench/bench.py \
+	utilities/dpdkvdpa_bench/contestant.py \
+	utilities/dpdkvdpa_bench/figures.py \
+	utilities/dpdkvdpa_bench/modes.py \
+	utilities/dpdkvdpa_bench/nic.py \
+	utilities/dpdkvdpa_bench/ovs.py \
+	utilities/dpdkvdpa_bench/process.py \
+	utilities/dpdkvdpa_bench/relay.py
 
 bin_SCRIPTS += \
 	utilities/dpdkvdpa-bench \

@@ -28,6 +28,7 @@ enum request {
     SET_FEATURES = 2,
     SET_OWNER = 3,
     SET_MEM_TABLE = 5,
+    SET_LOG_BASE = 6,
     SET_VRING_NUM = 8,
     SET_VRING_ADDR = 9,
     SET_VRING_BASE = 10,
@@ -41,7 +42,12 @@ enum request {
 };
 
 #define PROTOCOL_F_MQ 0
+#define PROTOCOL_F_LOG_SHMFD 1
 #define PROTOCOL_F_REPLY_ACK 3
+
+/* Of <linux/vhost_types.h>, which has a struct vhost_memory of its own. */
+#define VHOST_F_LOG_ALL 26
+#define VHOST_VRING_F_LOG 0
 
 #define FLAGS_VERSION 0x1u
 #define FLAGS_REPLY 0x4u
@@ -72,6 +78,11 @@ struct mem_table {
     } regions[1];
 };
 
+struct log {
+    uint64_t mmap_size;
+    uint64_t mmap_offset;
+};
+
 struct msg {
     uint32_t request;
     uint32_t flags;
@@ -81,6 +92,7 @@ struct msg {
         struct vring_state state;
         struct vring_addr addr;
         struct mem_table mem;
+        struct log log;
     } __attribute__((packed)) payload;
 } __attribute__((packed));
 
@@ -343,13 +355,16 @@ vhost_negotiate(struct vhost *vh, uint64_t wanted, int *n_pairs)
         if (error) {
             return error;
         }
-        protocol &= 1ULL << PROTOCOL_F_MQ | 1ULL << PROTOCOL_F_REPLY_ACK;
+        protocol &= (1ULL << PROTOCOL_F_MQ | 1ULL << PROTOCOL_F_REPLY_ACK
+                     | 1ULL << PROTOCOL_F_LOG_SHMFD);
         error = set_u64(vh, SET_PROTOCOL_FEATURES, protocol, -1);
         if (error) {
             return error;
         }
     }
     vh->protocol_features = protocol;
+    vh->can_log = (offered & 1ULL << VHOST_F_LOG_ALL
+                   && protocol & 1ULL << PROTOCOL_F_LOG_SHMFD);
 
     if (protocol & 1ULL << PROTOCOL_F_MQ
         && vh->features & 1ULL << VIRTIO_NET_F_MQ) {
@@ -372,13 +387,31 @@ vhost_negotiate(struct vhost *vh, uint64_t wanted, int *n_pairs)
     return error ? error : set_u64(vh, SET_FEATURES, vh->features, -1);
 }
 
+/* Sends 'msg', with 'fd' unless that is -1, and waits until the back end has
+ * done what it says, if it can tell. */
+static int
+send_acked(struct vhost *vh, struct msg *msg, int fd)
+{
+    bool ack = vh->protocol_features & 1ULL << PROTOCOL_F_REPLY_ACK;
+    enum request request = msg->request;
+    int error;
+
+    msg->flags = ack ? FLAGS_NEED_REPLY : 0;
+    error = send_msg(vh, msg, fd);
+    if (!error && ack) {
+        error = recv_reply(vh, request, msg, sizeof msg->payload.u64);
+        if (!error && msg->payload.u64) {
+            error = EIO;
+        }
+    }
+    return error;
+}
+
 static int
 set_memory(struct vhost *vh, const struct vhost_memory *mem)
 {
-    bool ack = vh->protocol_features & 1ULL << PROTOCOL_F_REPLY_ACK;
     struct msg msg = {
         .request = SET_MEM_TABLE,
-        .flags = ack ? FLAGS_NEED_REPLY : 0,
         .size = sizeof msg.payload.mem,
         .payload.mem = {
             .n_regions = 1,
@@ -389,37 +422,39 @@ set_memory(struct vhost *vh, const struct vhost_memory *mem)
             },
         },
     };
-    int error = send_msg(vh, &msg, mem->fd);
 
-    if (!error && ack) {
-        error = recv_reply(vh, SET_MEM_TABLE, &msg, sizeof msg.payload.u64);
-        if (!error && msg.payload.u64) {
-            error = EIO;
-        }
-    }
-    return error;
+    return send_acked(vh, &msg, mem->fd);
 }
 
 static int
-set_vring(struct vhost *vh, uint32_t index, const struct virtq *vq)
+set_addr(struct vhost *vh, uint32_t index, const struct virtq *vq, bool log)
 {
-    struct msg addr = {
+    struct msg msg = {
         .request = SET_VRING_ADDR,
-        .size = sizeof addr.payload.addr,
+        .size = sizeof msg.payload.addr,
         .payload.addr = {
             .index = index,
+            .flags = log ? 1u << VHOST_VRING_F_LOG : 0,
             .desc = (uintptr_t) vq->desc,
             .avail = (uintptr_t) vq->avail,
             .used = (uintptr_t) vq->used,
+            .log = log ? virtq_used_gpa(vq) : 0,
         },
     };
+
+    return send_msg(vh, &msg, -1);
+}
+
+static int
+set_vring(struct vhost *vh, uint32_t index, struct virtq *vq)
+{
     int error;
 
     /* The kick file goes last: it starts the ring. */
     error = set_state(vh, SET_VRING_NUM, index, vq->size);
     error = error ? error : set_state(vh, SET_VRING_BASE, index,
-                                      virtq_resume_base(vq));
-    error = error ? error : send_msg(vh, &addr, -1);
+                                      virtq_resume(vq));
+    error = error ? error : set_addr(vh, index, vq, false);
     error = error ? error : set_u64(vh, SET_VRING_CALL, index, vq->call_fd);
     return error ? error : set_u64(vh, SET_VRING_KICK, index, vq->kick_fd);
 }
@@ -451,13 +486,15 @@ vhost_start(struct vhost *vh, const struct vhost_memory *mem,
     return error;
 }
 
-/* Takes 'n_rings' rings back.  When this returns 0 the back end does not touch
- * the guest's memory any more.  Otherwise returns a positive errno. */
+/* Takes the 'n_rings' rings back.  When this returns 0 the back end does not
+ * touch the guest's memory any more, and '*n_wrong' is the number of rings
+ * whose position it had wrong.  Otherwise returns a positive errno. */
 int
-vhost_stop(struct vhost *vh, int n_rings)
+vhost_stop(struct vhost *vh, struct virtq *rings[], int n_rings, int *n_wrong)
 {
     int error = 0;
 
+    *n_wrong = 0;
     if (vh->features & 1ULL << VHOST_USER_F_PROTOCOL_FEATURES) {
         for (int i = 0; !error && i < n_rings; i++) {
             error = set_state(vh, SET_VRING_ENABLE, i, 0);
@@ -469,6 +506,41 @@ vhost_stop(struct vhost *vh, int n_rings)
         error = set_state(vh, GET_VRING_BASE, i, 0);
         error = error ? error : recv_reply(vh, GET_VRING_BASE, &msg,
                                            sizeof msg.payload.state);
+        if (!error && msg.payload.state.num != virtq_resume(rings[i])) {
+            *n_wrong += 1;
+        }
+    }
+    return error;
+}
+
+/* Has the back end, which was started with the 'n_rings' rings, set the bits
+ * of the pages that it writes from now on in the 'size' bytes of file 'fd', or
+ * stop to do so if 'fd' is -1.  Only if 'vh->can_log'.  Returns 0 or a
+ * positive errno. */
+int
+vhost_set_log(struct vhost *vh, struct virtq *rings[], int n_rings, int fd,
+              uint64_t size)
+{
+    struct msg msg = { .request = SET_LOG_BASE };
+    int error = 0;
+
+    if (fd >= 0) {
+        msg.size = sizeof msg.payload.log;
+        msg.payload.log.mmap_size = size;
+        error = send_msg(vh, &msg, fd);
+        error = error ? error : recv_reply(vh, SET_LOG_BASE, &msg, 0);
+    }
+    if (!error) {
+        msg.request = SET_FEATURES;
+        msg.size = sizeof msg.payload.u64;
+        msg.payload.u64 = vh->features;
+        if (fd >= 0) {
+            msg.payload.u64 |= 1ULL << VHOST_F_LOG_ALL;
+        }
+        error = send_acked(vh, &msg, -1);
+    }
+    for (int i = 0; !error && fd >= 0 && i < n_rings; i++) {
+        error = set_addr(vh, i, rings[i], true);
     }
     return error;
 }

@@ -17,6 +17,7 @@
  *        vhost_accept()
  *           vhost_negotiate()      features, number of queues
  *           vhost_start()          memory and rings: traffic may flow
+ *              vhost_set_log()     as for a migration
  *           vhost_stop()           the back end lets go of the rings
  *        vhost_disconnect()        at any time after vhost_accept()
  *     vhost_unlisten()
@@ -44,6 +45,7 @@ struct vhost {
     int conn_fd;                /* -1 without a back end. */
     uint64_t features;          /* Negotiated. */
     uint64_t protocol_features; /* Negotiated. */
+    bool can_log;               /* The back end can keep a dirty log. */
     const sigset_t *wait_sigmask;
 };
 
@@ -62,7 +64,10 @@ int vhost_accept(struct vhost *);
 int vhost_negotiate(struct vhost *, uint64_t wanted, int *n_pairs);
 int vhost_start(struct vhost *, const struct vhost_memory *,
                 struct virtq *rings[], int n_rings);
-int vhost_stop(struct vhost *, int n_rings);
+int vhost_stop(struct vhost *, struct virtq *rings[], int n_rings,
+               int *n_wrong);
+int vhost_set_log(struct vhost *, struct virtq *rings[], int n_rings, int fd,
+                  uint64_t size);
 void vhost_disconnect(struct vhost *);
 
 #endif /* dpdkvdpa-guest-vhost.h */

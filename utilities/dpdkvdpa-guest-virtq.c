@@ -91,6 +91,26 @@ virtq_uninit(struct virtq *vq)
     vq->kick_fd = vq->call_fd = -1;
 }
 
+static void
+next_slot(const struct virtq *vq, uint16_t *slot, bool *wrap)
+{
+    *slot += 1;
+    if (*slot == vq->size) {
+        *slot = 0;
+        *wrap = !*wrap;
+    }
+}
+
+/* Tells whether the device has given back 'slot' of a packed ring. */
+static bool
+is_used(const struct virtq *vq, uint16_t slot, bool wrap)
+{
+    uint16_t flags = __atomic_load_n(&vq->pdesc[slot].flags,
+                                     __ATOMIC_ACQUIRE);
+
+    return !!(flags & PACKED_AVAIL) == wrap && !!(flags & PACKED_USED) == wrap;
+}
+
 /* Makes 'vq' an empty ring of the given kind: all buffers are free, the device
  * has seen nothing.  No device may be using the ring. */
 void
@@ -106,6 +126,8 @@ virtq_reset(struct virtq *vq, bool packed, bool event_idx)
 
     memset(vq->desc, 0, (size_t) (vq->buffers - (uint8_t *) vq->desc));
     memset(vq->lent, 0, sizeof vq->lent);
+    memset(vq->given, 0, sizeof vq->given);
+    memset(vq->n_returned, 0, sizeof vq->n_returned);
     vq->n_free = vq->size;
     for (uint16_t i = 0; i < vq->size; i++) {
         vq->free_ids[i] = vq->size - 1 - i;
@@ -114,15 +136,49 @@ virtq_reset(struct virtq *vq, bool packed, bool event_idx)
     virtq_disable_calls(vq);
 }
 
-/* Returns the position that a device must start at, in the format of
- * VHOST_USER_SET_VRING_BASE.  A split ring may go on where its last device
- * left it, whatever became of that one: what it had not put into the used ring
- * is done again.  A packed ring must come from virtq_reset(). */
+/* Makes 'vq', that no device is using, ready for another device, and returns
+ * the position where that must start, in the format of
+ * VHOST_USER_SET_VRING_BASE.  It goes on where the last device left the ring,
+ * whatever became of that one: what was not given back is done again. */
 uint32_t
-virtq_resume_base(const struct virtq *vq)
+virtq_resume(struct virtq *vq)
 {
-    return (vq->packed ? 1u << 15
-            : __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE));
+    uint16_t slot = vq->next_used;
+    bool wrap = vq->used_wrap;
+    uint16_t base;
+
+    if (!vq->packed) {
+        return __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE);
+    }
+    while (is_used(vq, slot, wrap)
+           && (slot != vq->next_avail || wrap != vq->avail_wrap)) {
+        next_slot(vq, &slot, &wrap);
+    }
+    base = slot | (uint16_t) wrap << 15;
+
+    /* A device that died may have given back a burst from its end. */
+    while (slot != vq->next_avail || wrap != vq->avail_wrap) {
+        vq->pdesc[slot] = vq->given[slot];
+        next_slot(vq, &slot, &wrap);
+    }
+    return base;
+}
+
+/* Begins to count, in 'vq->n_returned', what the device gives back from now
+ * on.  Only for a packed ring. */
+void
+virtq_count_returned(struct virtq *vq)
+{
+    uint16_t slot = vq->next_used;
+    bool wrap = vq->used_wrap;
+
+    memset(vq->n_returned, 0, sizeof vq->n_returned);
+
+    /* What virtq_get() has yet to find was given back before. */
+    for (uint16_t i = 0; i < vq->size && is_used(vq, slot, wrap); i++) {
+        vq->n_returned[slot] = -1;
+        next_slot(vq, &slot, &wrap);
+    }
 }
 
 /* Returns the id of a free buffer, which the caller then owns, or -1. */
@@ -156,12 +212,13 @@ virtq_add(struct virtq *vq, uint16_t id, uint32_t len, bool device_writes)
         d->id = id;
         flags |= vq->avail_wrap ? PACKED_AVAIL : PACKED_USED;
 
+        vq->given[vq->next_avail] = (struct vring_packed_desc) {
+            gpa, len, id, flags
+        };
+
         /* The device may read the rest as soon as it sees the flags. */
         __atomic_store_n(&d->flags, flags, __ATOMIC_RELEASE);
-        if (++vq->next_avail == vq->size) {
-            vq->next_avail = 0;
-            vq->avail_wrap = !vq->avail_wrap;
-        }
+        next_slot(vq, &vq->next_avail, &vq->avail_wrap);
         vq->kicked_avail++;     /* Counts those since the last publish. */
     } else {
         struct vring_desc *d = &vq->desc[id];
@@ -237,11 +294,7 @@ static bool
 has_used(const struct virtq *vq)
 {
     if (vq->packed) {
-        uint16_t flags = __atomic_load_n(&vq->pdesc[vq->next_used].flags,
-                                         __ATOMIC_ACQUIRE);
-
-        return (!!(flags & PACKED_AVAIL) == vq->used_wrap
-                && !!(flags & PACKED_USED) == vq->used_wrap);
+        return is_used(vq, vq->next_used, vq->used_wrap);
     }
     return (__atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE)
             != vq->next_used);
@@ -261,10 +314,10 @@ virtq_get(struct virtq *vq, uint32_t *len)
 
             id = d->id;
             *len = d->len;
-            if (++vq->next_used == vq->size) {
-                vq->next_used = 0;
-                vq->used_wrap = !vq->used_wrap;
+            if (vq->n_returned[vq->next_used] < 1) {
+                vq->n_returned[vq->next_used]++;
             }
+            next_slot(vq, &vq->next_used, &vq->used_wrap);
         } else {
             const struct vring_used_elem *e
                 = &vq->used->ring[vq->next_used & (vq->size - 1)];

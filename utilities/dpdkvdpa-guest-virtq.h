@@ -67,6 +67,12 @@ struct virtq {
     uint16_t free_ids[VIRTQ_MAX_SIZE]; /* The first 'n_free' count. */
     bool lent[VIRTQ_MAX_SIZE];  /* By id: the device has the buffer. */
     uint64_t n_bad_used;        /* Nonsense in the used ring. */
+    struct vring_packed_desc given[VIRTQ_MAX_SIZE]; /* Packed ring: what was
+                                                     * put into each slot. */
+    int8_t n_returned[VIRTQ_MAX_SIZE]; /* By slot of a packed ring: how often
+                                        * the device gave a descriptor back
+                                        * there since virtq_count_returned(),
+                                        * up to 1. */
 
     int kick_fd;                /* We tell the device. */
     int call_fd;                /* The device tells us. */
@@ -77,7 +83,8 @@ int virtq_init(struct virtq *, uint16_t size, uint32_t buffer_size,
                void *mem, uint64_t gpa);
 void virtq_uninit(struct virtq *);
 void virtq_reset(struct virtq *, bool packed, bool event_idx);
-uint32_t virtq_resume_base(const struct virtq *);
+uint32_t virtq_resume(struct virtq *);
+void virtq_count_returned(struct virtq *);
 
 int virtq_take(struct virtq *);
 void virtq_put(struct virtq *, uint16_t id);
@@ -87,6 +94,13 @@ int virtq_get(struct virtq *, uint32_t *len);
 bool virtq_enable_calls(struct virtq *);
 void virtq_disable_calls(struct virtq *);
 void virtq_drain_call(struct virtq *);
+
+/* Returns the guest-physical address of the used ring. */
+static inline uint64_t
+virtq_used_gpa(const struct virtq *vq)
+{
+    return vq->buffers_gpa - (vq->buffers - (const uint8_t *) vq->used);
+}
 
 /* Returns the address of buffer 'id'. */
 static inline uint8_t *

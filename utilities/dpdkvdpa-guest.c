@@ -45,6 +45,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
+#include "dpdkvdpa-guest-dirty.h"
 #include "dpdkvdpa-guest-tap.h"
 #include "dpdkvdpa-guest-vhost.h"
 #include "dpdkvdpa-guest-virtq.h"
@@ -113,6 +114,7 @@ struct guest {
     bool started;               /* The back end has the rings. */
     uint64_t ring_features;     /* That the rings were reset for. */
     int ring_pairs;             /* Pairs that the rings were reset for. */
+    struct dirty dirty;
     int epoll_fd;
 };
 
@@ -127,6 +129,7 @@ enum event {
 
 static volatile sig_atomic_t stopping;
 static volatile sig_atomic_t want_stats;
+static volatile sig_atomic_t want_dirty;
 
 /* Logs a message.  '%m' in it stands for errno. */
 static void
@@ -153,6 +156,8 @@ handle_signal(int sig)
 {
     if (sig == SIGUSR1) {
         want_stats = 1;
+    } else if (sig == SIGUSR2) {
+        want_dirty = 1;
     } else {
         stopping = 1;
     }
@@ -317,8 +322,19 @@ reset_rings(struct guest *g)
     g->ring_pairs = g->active;
 }
 
+/* Stores the rings in use in 'rings' and returns their number. */
 static int
-enable_tap(struct guest *g)
+get_rings(struct guest *g, struct virtq *rings[2 * MAX_PAIRS])
+{
+    for (int i = 0; i < g->active; i++) {
+        rings[2 * i] = &g->pairs[i].rx;
+        rings[2 * i + 1] = &g->pairs[i].tx;
+    }
+    return 2 * g->active;
+}
+
+static int
+enable_tap(struct guest *g, bool resume)
 {
     uint64_t f = g->vhost.features;
     int error;
@@ -328,12 +344,13 @@ enable_tap(struct guest *g)
                              f & BIT(VIRTIO_NET_F_HOST_TSO6),
                              f & BIT(VIRTIO_NET_F_HOST_ECN));
     error = error ? error : tap_set_active(&g->tap, g->active);
-    if (!error) {
+    if (!error && !resume) {
         uint8_t scratch[2048];
 
+        /* These ask for what may not be offered any more. */
         tap_discard(&g->tap, scratch, sizeof scratch);
-        error = tap_set_carrier(&g->tap, true);
     }
+    error = error ? error : tap_set_carrier(&g->tap, true);
     for (int i = 0; !error && i < g->active; i++) {
         struct pair *p = &g->pairs[i];
 
@@ -356,25 +373,22 @@ bring_up(struct guest *g)
     g->active = g->n_pairs;
     error = vhost_negotiate(&g->vhost, g->wanted, &g->active);
     if (!error) {
-        /* As a guest whose driver does not notice that the switch was away: a
-         * split ring goes on where it was.  What a packed ring had in flight
-         * is not to be found out: it starts afresh. */
+        int n_rings;
+
+        /* As a guest whose driver does not notice that the switch was away:
+         * the rings go on where they were. */
         resume = (g->ring_features == g->vhost.features
-                  && g->ring_pairs == g->active
-                  && !(g->ring_features & BIT(VIRTIO_F_RING_PACKED)));
+                  && g->ring_pairs == g->active);
         if (!resume) {
             reset_rings(g);
         }
-        for (int i = 0; i < g->active; i++) {
-            rings[2 * i] = &g->pairs[i].rx;
-            rings[2 * i + 1] = &g->pairs[i].tx;
-        }
+        n_rings = get_rings(g, rings);
         step = "start";
-        error = vhost_start(&g->vhost, &g->mem, rings, 2 * g->active);
+        error = vhost_start(&g->vhost, &g->mem, rings, n_rings);
     }
     if (!error) {
         step = "tap";
-        error = enable_tap(g);
+        error = enable_tap(g, resume);
     }
     if (error) {
         errno = error;
@@ -402,6 +416,9 @@ take_down(struct guest *g)
     tap_set_carrier(&g->tap, false);
     watch(g, EPOLL_CTL_ADD, g->vhost.listen_fd, EPOLLIN, EV_LISTEN, 0);
     g->started = false;
+    if (g->dirty.on) {
+        dirty_end(&g->dirty);
+    }
 }
 
 static void
@@ -416,6 +433,55 @@ handle_connection(struct guest *g)
     watch(g, EPOLL_CTL_ADD, g->vhost.conn_fd, EPOLLIN | EPOLLRDHUP,
           EV_CONN, 0);
     if (bring_up(g)) {
+        take_down(g);
+    }
+}
+
+/* The dirty log. */
+
+/* Takes the rings from the back end and says whether all that it wrote is in
+ * the log.  Then things go on without a log. */
+static int
+finish_dirty(struct guest *g, struct virtq *rings[], int n_rings)
+{
+    struct dirty_result r;
+    int n_wrong;
+    int error;
+
+    error = vhost_stop(&g->vhost, rings, n_rings, &n_wrong);
+    if (!error) {
+        dirty_compare(&g->dirty, &g->mem, rings, n_rings, &r);
+        say("dirty log: off; %"PRIu64" pages logged, %"PRIu64" changed, "
+            "%"PRIu64" missed; %d of %d positions wrong",
+            r.logged, r.changed, r.missed, n_wrong, n_rings);
+        error = vhost_set_log(&g->vhost, rings, n_rings, -1, 0);
+    }
+    return error ? error : vhost_start(&g->vhost, &g->mem, rings, n_rings);
+}
+
+static void
+toggle_dirty(struct guest *g)
+{
+    struct virtq *rings[2 * MAX_PAIRS];
+    int n_rings = get_rings(g, rings);
+    int error;
+
+    if (!g->started || !g->vhost.can_log) {
+        say("dirty log: there is no back end that can keep one");
+        return;
+    }
+    if (g->dirty.on) {
+        error = finish_dirty(g, rings, n_rings);
+        dirty_end(&g->dirty);
+    } else {
+        error = dirty_start(&g->dirty, &g->vhost, &g->mem, rings, n_rings);
+        if (!error) {
+            say("dirty log: on");
+        }
+    }
+    if (error) {
+        errno = error;
+        say("%s: back end refused at dirty log: %m", g->socket_path);
         take_down(g);
     }
 }
@@ -492,6 +558,10 @@ run(struct guest *g, const sigset_t *wait_sigmask)
         if (want_stats) {
             want_stats = 0;
             log_stats(g);
+        }
+        if (want_dirty) {
+            want_dirty = 0;
+            toggle_dirty(g);
         }
         more = move_frames(g);
     }
@@ -574,15 +644,23 @@ static void
 tear_down(struct guest *g)
 {
     if (g->started) {
+        struct virtq *rings[2 * MAX_PAIRS];
+        int n_wrong;
         int error;
 
         /* The next signal ends the wait for the back end. */
         stopping = 0;
-        error = vhost_stop(&g->vhost, 2 * g->active);
+        error = vhost_stop(&g->vhost, rings, get_rings(g, rings), &n_wrong);
         if (error) {
             errno = error;
             say("%s: back end did not let go: %m", g->socket_path);
+        } else if (n_wrong) {
+            say("%s: back end had %d positions wrong", g->socket_path,
+                n_wrong);
         }
+    }
+    if (g->dirty.on) {
+        dirty_end(&g->dirty);
     }
     log_stats(g);
     vhost_unlisten(&g->vhost);
@@ -684,7 +762,9 @@ usage(void)
            "  --log-file FILE   write messages to FILE, not to stderr\n"
            "  --detach          go to the background when the socket exists\n"
            "  -h, --help        print this and exit\n"
-           "SIGTERM ends it, SIGUSR1 logs its counters.\n",
+           "SIGTERM ends it, SIGUSR1 logs its counters, SIGUSR2 turns the "
+           "dirty log on,\n"
+           "and when it comes again off, and says whether it is complete.\n",
            PROGRAM, PROGRAM, MAX_PAIRS, MIN_MTU, MAX_MTU);
 }
 
@@ -836,15 +916,18 @@ main(int argc, char *argv[])
     sigaddset(&blocked, SIGINT);
     sigaddset(&blocked, SIGHUP);
     sigaddset(&blocked, SIGUSR1);
+    sigaddset(&blocked, SIGUSR2);
     sigprocmask(SIG_BLOCK, &blocked, &wait_sigmask);
     sigdelset(&wait_sigmask, SIGTERM);
     sigdelset(&wait_sigmask, SIGINT);
     sigdelset(&wait_sigmask, SIGHUP);
     sigdelset(&wait_sigmask, SIGUSR1);
+    sigdelset(&wait_sigmask, SIGUSR2);
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGHUP, &sa, NULL);
     sigaction(SIGUSR1, &sa, NULL);
+    sigaction(SIGUSR2, &sa, NULL);
 
     error = set_up(&g, &wait_sigmask);
     if (error) {

@@ -224,6 +224,26 @@ checksum_fill(struct packet *p)
     return true;
 }
 
+/* Replaces the 16 bits 'offset' bytes behind 'start' in 'p' by the Internet
+ * checksum of all from 'start' to the end, in which they count.  Returns false
+ * if they are not among the headers.  Whether that makes the packet's checksum
+ * right is the sender's business. */
+bool
+checksum_fill_partial(struct packet *p, uint32_t start, uint32_t offset)
+{
+    uint16_t sum;
+
+    if (start < 14 || start + offset + 2 > p->local_len) {
+        return false;
+    }
+    sum = ~sum_packet(p, start, p->len - start);
+    if (!sum) {
+        sum = UINT16_MAX;               /* UDP: 0 would mean none. */
+    }
+    memcpy(p->data + start + offset, &sum, 2);
+    return true;
+}
+
 /* Finds out which checksums of 'p', which was parsed, are right and which are
  * wrong, as far as that is not known yet. */
 void

@@ -12,6 +12,7 @@
 struct packet;
 
 bool checksum_fill(struct packet *);
+bool checksum_fill_partial(struct packet *, uint32_t start, uint32_t offset);
 void checksum_verify(struct packet *);
 void checksum_fill_ipv4(uint8_t *l3);
 void checksum_fill_l4(struct packet *, uint16_t l3_ofs, bool ipv6,

@@ -11,6 +11,7 @@
 #include "host.h"
 #include "nic.h"
 #include "rule-table.h"
+#include "vdpa.h"
 #include "wire.h"
 
 /* The NIC as a whole. */
@@ -77,14 +78,19 @@ ctl_vport(struct nic *nic, struct nicsim_ctl_vport *req)
         req->fn[i].stats = fn->stats;
         if (fn->host) {
             req->fn[i].open = 1;
-            req->fn[i].started = fn->started;
+            req->fn[i].vdpa = is_vdpa(fn);
+            req->fn[i].started = (is_vdpa(fn) ? fn->vdpa->started
+                                  : fn->started);
             req->fn[i].pid = fn->host->pid;
             req->fn[i].mtu = fn->mtu;
             memcpy(req->fn[i].program, fn->host->program,
                    sizeof req->fn[i].program);
             for (int j = 0; j < NICSIM_MAX_QUEUES; j++) {
-                req->fn[i].n_rxq += fn->rx[j].n_desc > 0;
-                req->fn[i].n_txq += fn->tx[j].n_desc > 0;
+                req->fn[i].n_rxq += (is_vdpa(fn) ? fn->vdpa->vqs[2 * j].running
+                                     : fn->rx[j].n_desc > 0);
+                req->fn[i].n_txq += (is_vdpa(fn)
+                                     ? fn->vdpa->vqs[2 * j + 1].running
+                                     : fn->tx[j].n_desc > 0);
             }
         }
     }
@@ -93,4 +99,32 @@ ctl_vport(struct nic *nic, struct nicsim_ctl_vport *req)
         wire_stats(nic, &req->wire_rx, &req->wire_tx, &req->wire_tx_dropped);
     }
     return 0;
+}
+
+/* The vDPA side of one VF. */
+int
+ctl_vdpa(struct nic *nic, struct nicsim_ctl_vdpa *req)
+{
+    uint32_t vport = req->vport;
+
+    if (vport == NICSIM_VPORT_UPLINK || vport >= nic->n_vports) {
+        return ENOENT;
+    }
+    memset(req, 0, sizeof *req);
+    req->vport = vport;
+    vdpa_show(vport_vf(nic, vport), req);
+    return 0;
+}
+
+/* One virtqueue of that. */
+int
+ctl_vdpa_queue(struct nic *nic, struct nicsim_vdpa_queue *req, char *why)
+{
+    uint32_t vport = req->fn;
+
+    if (vport == NICSIM_VPORT_UPLINK || vport >= nic->n_vports) {
+        return ENOENT;
+    }
+    req->reset = 0;
+    return vdpa_show_queue(vport_vf(nic, vport), req, why);
 }

@@ -10,10 +10,14 @@
 struct nic;
 struct nicsim_ctl_info;
 struct nicsim_ctl_rule;
+struct nicsim_ctl_vdpa;
 struct nicsim_ctl_vport;
+struct nicsim_vdpa_queue;
 
 int ctl_info(struct nic *, struct nicsim_ctl_info *);
 int ctl_rule(struct nic *, struct nicsim_ctl_rule *);
+int ctl_vdpa(struct nic *, struct nicsim_ctl_vdpa *);
+int ctl_vdpa_queue(struct nic *, struct nicsim_vdpa_queue *, char *why);
 int ctl_vport(struct nic *, struct nicsim_ctl_vport *);
 
 #endif /* nicsim/device/ctl.h */

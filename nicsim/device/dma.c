@@ -45,7 +45,10 @@ bitmap_size(uint64_t n_pages)
 static void
 window_remove(struct dma_window *w)
 {
-    if (w->len) {
+    if (w->map) {
+        munmap(w->map, w->map_len);
+        memset(w, 0, sizeof *w);
+    } else if (w->len) {
         munmap(w->mirror, w->len);
         munmap(w->populated, bitmap_size(w->len >> w->page_shift));
         memset(w, 0, sizeof *w);
@@ -54,11 +57,18 @@ window_remove(struct dma_window *w)
 
 /* Takes all windows of 'dma' away. */
 void
-dma_uninit(struct dma *dma)
+dma_unmap_all(struct dma *dma)
 {
     for (int i = 0; i < NICSIM_MAX_WINDOWS; i++) {
         window_remove(&dma->windows[i]);
     }
+}
+
+/* Ends the use of 'dma'. */
+void
+dma_uninit(struct dma *dma)
+{
+    dma_unmap_all(dma);
     if (dma->prev) {
         dma->prev->next = dma->next;
     } else {
@@ -270,6 +280,98 @@ dma_unmap(struct dma *dma, const struct nicsim_mem_map *req, char *why)
     return error;
 }
 
+/* Makes 'len' bytes of the file 'fd' from 'fd_offset' on, in pages of any
+ * size, the window 'id', which is unused, at address 'base'.  'fd' stays the
+ * caller's.  Returns 0 or a positive errno with the reason in 'why'. */
+int
+dma_map_file(struct dma *dma, uint32_t id, uint64_t base, uint64_t len,
+             int fd, uint64_t fd_offset, char *why)
+{
+    static uint64_t all = UINT64_MAX;
+    struct dma_window *w = &dma->windows[id];
+    uint64_t page, start;
+    struct stat st;
+    void *map;
+
+    if (!len || base + len < base) {
+        return refuse(EINVAL, why, "region %u: address or length makes no "
+                      "sense", id);
+    }
+    for (int i = 0; i < NICSIM_MAX_WINDOWS; i++) {
+        const struct dma_window *x = &dma->windows[i];
+
+        if (x->len && base < x->base + x->len && x->base < base + len) {
+            return refuse(EEXIST, why, "region %u overlaps region %d", id, i);
+        }
+    }
+    if (fstat(fd, &st)) {
+        return refuse(errno, why, "region %u: fstat failed", id);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return refuse(EINVAL, why, "region %u: not a file", id);
+    }
+    if (fd_offset > (uint64_t) st.st_size
+        || len > (uint64_t) st.st_size - fd_offset) {
+        return refuse(EINVAL, why, "region %u is beyond the file's end", id);
+    }
+
+    /* A file in hugetlbfs has its page size here, and has to be mapped by
+     * whole pages. */
+    page = st.st_blksize;
+    if (page < MIN_PAGE_SIZE || page > MAX_PAGE_SIZE || page & (page - 1)) {
+        page = MIN_PAGE_SIZE;
+    }
+    start = fd_offset & ~(page - 1);
+    w->map_len = (fd_offset - start + len + page - 1) & ~(page - 1);
+    map = mmap(NULL, w->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+               start);
+    if (map == MAP_FAILED) {
+        return refuse(errno, why, "region %u: mmap failed: %s", id,
+                      rte_strerror(errno));
+    }
+    w->map = map;
+    w->map_page = page;
+    w->mirror = w->map + (fd_offset - start);
+    w->base = base;
+    w->len = len;
+    w->page_shift = 63;                 /* One page, ... */
+    w->populated = &all;                /* ... and it is there. */
+    return 0;
+}
+
+/* Returns where the byte at the host's address 'addr' is, or NULL, and sets
+ * '*len', not 0, to the number of bytes that there are in one piece, if that
+ * is less.  For 'dma' that has nothing but files. */
+void *
+dma_at_most(struct dma *dma, uint64_t addr, uint64_t *len)
+{
+    for (int i = 0; i < NICSIM_MAX_WINDOWS; i++) {
+        const struct dma_window *w = &dma->windows[i];
+        uint64_t ofs = addr - w->base;
+
+        if (ofs < w->len) {
+            *len = *len < w->len - ofs ? *len : w->len - ofs;
+            return w->mirror + ofs;
+        }
+    }
+    return NULL;
+}
+
+/* Returns the host's address of what is at 'p', which dma_at() returned. */
+uint64_t
+dma_address(const struct dma *dma, const void *p)
+{
+    for (int i = 0; i < NICSIM_MAX_WINDOWS; i++) {
+        const struct dma_window *w = &dma->windows[i];
+        uint64_t ofs = (const uint8_t *) p - w->mirror;
+
+        if (ofs < w->len) {
+            return w->base + ofs;
+        }
+    }
+    return UINT64_MAX;
+}
+
 /* dma_at() for what it does not find at once. */
 void *
 dma_at_slow(struct dma *dma, uint64_t addr, uint64_t len)
@@ -310,7 +412,12 @@ dma_sigbus(int sig, siginfo_t *info, void *context)
                 uint64_t page_size = UINT64_C(1) << w->page_shift;
                 uint8_t *page;
 
-                page = (uint8_t *) ((uintptr_t) fault & ~(page_size - 1));
+                if (w->map) {
+                    page_size = w->map_page;
+                    page = fault - ((fault - w->map) & (page_size - 1));
+                } else {
+                    page = (uint8_t *) ((uintptr_t) fault & ~(page_size - 1));
+                }
                 *dma->broken = 1;
                 if (mmap(page, page_size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE

@@ -16,6 +16,9 @@
  *   populated: a DMA fault.  Packets come from few windows, so the last one
  *   used is looked at first.
  *
+ * - A window can also be one file as a whole, all of it populated: a guest's
+ *   memory, or its dirty log (dma_map_file()).
+ *
  * Mapped pages stay valid when the host dies, since the mapping keeps the file
  * alive.  They do not when the host makes the file shorter after it was
  * mapped: that raises SIGBUS, upon which dma_sigbus() puts zeroed memory of
@@ -38,6 +41,10 @@ struct dma_window {
     unsigned int page_shift;
     uint8_t *mirror;                    /* Where 'base' is here. */
     uint64_t *populated;                /* Bitmap of pages. */
+    uint8_t *map;                       /* By dma_map_file(): what was
+                                         * mapped, else NULL, ... */
+    uint64_t map_len;
+    uint64_t map_page;                  /* ... in pages of so many bytes. */
 };
 
 struct dma {
@@ -53,6 +60,11 @@ int dma_window(struct dma *, const struct nicsim_mem_window *, char *why);
 int dma_map(struct dma *, const struct nicsim_mem_map *, const int *fds,
             char *why);
 int dma_unmap(struct dma *, const struct nicsim_mem_map *, char *why);
+int dma_map_file(struct dma *, uint32_t id, uint64_t base, uint64_t len,
+                 int fd, uint64_t fd_offset, char *why);
+void dma_unmap_all(struct dma *);
+void *dma_at_most(struct dma *, uint64_t addr, uint64_t *len);
+uint64_t dma_address(const struct dma *, const void *);
 void *dma_at_slow(struct dma *, uint64_t addr, uint64_t len);
 void dma_catch_sigbus(void);
 
@@ -79,6 +91,19 @@ dma_at(struct dma *dma, uint64_t addr, uint64_t len)
                 || (first + 1 == last && dma_is_populated(w, last)))) {
             return w->mirror + ofs;
         }
+    }
+    return dma_at_slow(dma, addr, len);
+}
+
+/* The same for 'dma' that has nothing but files. */
+static inline void *
+dma_in_file(struct dma *dma, uint64_t addr, uint64_t len)
+{
+    const struct dma_window *w = dma->last;
+    uint64_t ofs = addr - w->base;
+
+    if (ofs < w->len && len <= w->len - ofs) {
+        return w->mirror + ofs;
     }
     return dma_at_slow(dma, addr, len);
 }

@@ -20,6 +20,7 @@
 #include "nic.h"
 #include "rss.h"
 #include "rule-table.h"
+#include "vdpa.h"
 
 #define DEFAULT_MTU 1500
 
@@ -169,10 +170,19 @@ make_bar(struct function *fn)
     return fd;
 }
 
-/* Gives 'fn' to 'host'.  Sets fds[0] to its BAR and fds[1] to its doorbell;
- * the first is the caller's to close, the second not. */
+/* Says in 'why' who has 'fn'.  Returns EBUSY. */
 int
-function_open(struct function *fn, struct host *host, int *fds, char *why)
+function_refuse_busy(const struct function *fn, char *why)
+{
+    return refuse(EBUSY, why, "%s is in use by %.40s (pid %"PRIu32")%s",
+                  function_name(fn), fn->host->program, fn->host->pid,
+                  NICSIM_FN_KIND(fn->id) != NICSIM_FN_VF ? ""
+                  : is_vdpa(fn) ? " as vDPA device" : " as ethdev");
+}
+
+/* Gives 'fn', which no host has, to 'host', as it is after a reset. */
+void
+function_attach(struct function *fn, struct host *host)
 {
     static const uint8_t default_key[NICSIM_RSS_KEY] = {
         0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a,
@@ -180,39 +190,6 @@ function_open(struct function *fn, struct host *host, int *fds, char *why)
         0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a,
         0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a,
     };
-    struct nic *nic = fn->nic;
-    struct function *held = fn->host ? fn : NULL;
-    struct epoll_event event = { .events = EPOLLIN };
-
-    if (!held && NICSIM_FN_KIND(fn->id) != NICSIM_FN_VF) {
-        held = foreign_switch_function(nic, host);
-    }
-    if (held) {
-        return refuse(EBUSY, why, "%s is in use by %s (pid %"PRIu32")",
-                      function_name(held), held->host->program,
-                      held->host->pid);
-    }
-
-    fds[0] = make_bar(fn);
-    if (fds[0] < 0) {
-        return refuse(errno, why, "no memory for the BAR: %s",
-                      rte_strerror(errno));
-    }
-    fds[1] = fn->doorbell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    event.data.u64 = (uintptr_t) fn | 1;
-    if (fn->doorbell < 0
-        || epoll_ctl(nic->epoll_fd, EPOLL_CTL_ADD, fn->doorbell, &event)) {
-        int error = errno;
-
-        if (fn->doorbell >= 0) {
-            close(fn->doorbell);
-            fn->doorbell = -1;
-        }
-        close(fds[0]);
-        munmap(fn->bar, sizeof *fn->bar);
-        fn->bar = NULL;
-        return refuse(error, why, "no doorbell: %s", rte_strerror(error));
-    }
 
     fn->host = host;
     fn->next = host->functions;
@@ -227,6 +204,59 @@ function_open(struct function *fn, struct host *host, int *fds, char *why)
     rss_set_key(&fn->rss, default_key);
     memset(fn->tx, 0, sizeof fn->tx);
     memset(fn->rx, 0, sizeof fn->rx);
+}
+
+/* Takes 'fn' from its host. */
+void
+function_detach(struct function *fn)
+{
+    struct function **fnp;
+
+    for (fnp = &fn->host->functions; *fnp != fn; fnp = &(*fnp)->next) {
+        continue;
+    }
+    *fnp = fn->next;
+    fn->host = NULL;
+}
+
+/* Gives 'fn' to 'host'.  Sets fds[0] to its BAR and fds[1] to its doorbell;
+ * the first is the caller's to close, the second not. */
+int
+function_open(struct function *fn, struct host *host, int *fds, char *why)
+{
+    struct nic *nic = fn->nic;
+    struct function *held = fn->host ? fn : NULL;
+    struct epoll_event event = { .events = EPOLLIN };
+
+    if (!held && NICSIM_FN_KIND(fn->id) != NICSIM_FN_VF) {
+        held = foreign_switch_function(nic, host);
+    }
+    if (held) {
+        return function_refuse_busy(held, why);
+    }
+
+    fds[0] = make_bar(fn);
+    if (fds[0] < 0) {
+        return refuse(errno, why, "no memory for the BAR: %s",
+                      rte_strerror(errno));
+    }
+    fds[1] = fn->doorbell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    event.data.u64 = (uintptr_t) fn | EV_DOORBELL;
+    if (fn->doorbell < 0
+        || epoll_ctl(nic->epoll_fd, EPOLL_CTL_ADD, fn->doorbell, &event)) {
+        int error = errno;
+
+        if (fn->doorbell >= 0) {
+            close(fn->doorbell);
+            fn->doorbell = -1;
+        }
+        close(fds[0]);
+        munmap(fn->bar, sizeof *fn->bar);
+        fn->bar = NULL;
+        return refuse(error, why, "no doorbell: %s", rte_strerror(error));
+    }
+
+    function_attach(fn, host);
     for (uint16_t i = 0; i < NICSIM_MAX_QUEUES; i++) {
         fn->tx[i].regs = &fn->bar->tx[i];
         fn->rx[i].regs = &fn->bar->rx[i];
@@ -261,16 +291,15 @@ void
 function_close(struct function *fn)
 {
     struct nic *nic = fn->nic;
-    struct function **fnp;
 
+    if (is_vdpa(fn)) {
+        vdpa_close(fn);
+        return;
+    }
     function_stop(fn);
     rule_table_flush(nic->rules, NICSIM_FN_KIND(fn->id) == NICSIM_FN_PF
                                  ? RULES_OF_ALL : fn->id);
     meters_flush(nic->meters, fn->id);
-    for (fnp = &fn->host->functions; *fnp != fn; fnp = &(*fnp)->next) {
-        continue;
-    }
-    *fnp = fn->next;
     epoll_ctl(nic->epoll_fd, EPOLL_CTL_DEL, fn->doorbell, NULL);
     close(fn->doorbell);
     fn->doorbell = -1;
@@ -278,7 +307,7 @@ function_close(struct function *fn)
     fn->bar = NULL;
     log_line("%s: closed by %s (pid %"PRIu32")", function_name(fn),
              fn->host->program, fn->host->pid);
-    fn->host = NULL;
+    function_detach(fn);
 }
 
 /* Sets what 'config' has to set. */
@@ -463,18 +492,26 @@ functions_set_link(struct nic *nic, bool wire_up, uint32_t speed)
         nic->link_speed = speed;
         if (nic->pf.host) {
             update_link(&nic->pf, wire_up, speed);
-            host_post(nic->pf.host, NICSIM_EV_LINK, nic->pf.id);
+            struct nicsim_event event = {
+                .type = NICSIM_EV_LINK, .fn = nic->pf.id
+            };
+
+            host_post(nic->pf.host, &event);
         }
     }
 }
 
-/* Tells all drivers whether they have to use the doorbell. */
+/* Tells all drivers and guests whether they have to use the doorbell. */
 void
 functions_want_kick(struct nic *nic, bool want)
 {
     for (struct host *host = nic->hosts; host; host = host->next) {
         for (struct function *fn = host->functions; fn; fn = fn->next) {
-            __atomic_store_n(&fn->bar->kick_wanted, want, __ATOMIC_RELAXED);
+            if (fn->bar) {
+                __atomic_store_n(&fn->bar->kick_wanted, want,
+                                 __ATOMIC_RELAXED);
+            }
         }
     }
+    vdpa_want_kick(nic, want);
 }

@@ -22,6 +22,9 @@ void functions_init(struct nic *);
 struct function *function_by_id(struct nic *, uint32_t id);
 const char *function_name(const struct function *);
 
+int function_refuse_busy(const struct function *, char *why);
+void function_attach(struct function *, struct host *);
+void function_detach(struct function *);
 int function_open(struct function *, struct host *, int *fds, char *why);
 void function_close(struct function *);
 int function_configure(struct function *, const struct nicsim_fn_config *,

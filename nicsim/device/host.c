@@ -25,6 +25,7 @@
 #include "rule-check.h"
 #include "rule-table.h"
 #include "util.h"
+#include "vdpa.h"
 
 /* File descriptors in one message, at most. */
 #define MAX_FDS NICSIM_MAX_MAPS
@@ -198,16 +199,14 @@ host_reply(struct host *host, struct nicsim_msg *msg, const int *fds,
     }
 }
 
-/* Sends an event to 'host'. */
+/* Sends 'event' to 'host'. */
 void
-host_post(struct host *host, uint32_t type, uint32_t fn)
+host_post(struct host *host, const struct nicsim_event *event)
 {
-    struct nicsim_event event = { .type = type, .fn = fn };
-
     /* If there is no room the host has events to read anyhow, after which it
      * looks at the BARs. */
     if (host->event_fd >= 0
-        && send(host->event_fd, &event, sizeof event,
+        && send(host->event_fd, event, sizeof *event,
                 MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EAGAIN) {
         LOG_LIMITED("%s (pid %"PRIu32") does not read its events",
                     host->program, host->pid);
@@ -240,6 +239,15 @@ type_name(uint32_t type)
         [NICSIM_METER_UPDATE] = "meter update",
         [NICSIM_METER_DESTROY] = "meter destroy",
         [NICSIM_METER_QUERY] = "meter query",
+        [NICSIM_VDPA_OPEN] = "vDPA open",
+        [NICSIM_VDPA_CLOSE] = "vDPA close",
+        [NICSIM_VDPA_MEM] = "vDPA memory",
+        [NICSIM_VDPA_LOG] = "vDPA log",
+        [NICSIM_VDPA_RING] = "vDPA ring",
+        [NICSIM_VDPA_ENABLE] = "vDPA enable",
+        [NICSIM_VDPA_START] = "vDPA start",
+        [NICSIM_VDPA_STOP] = "vDPA stop",
+        [NICSIM_VDPA_QUEUE] = "vDPA queue",
     };
 
     return (type < sizeof names / sizeof names[0] && names[type]
@@ -372,6 +380,10 @@ serve_function(struct host *host, struct request *req, char *why)
     if (error) {
         return error;
     }
+    if (is_vdpa(fn)) {
+        return refuse(EPERM, why, "%s is open as vDPA device",
+                      function_name(fn));
+    }
     switch (msg->type) {
     case NICSIM_FN_CLOSE:
         function_close(fn);
@@ -399,6 +411,34 @@ serve_function(struct host *host, struct request *req, char *why)
         memset(&fn->stats, 0, sizeof fn->stats);
         return 0;
     }
+}
+
+static int
+serve_vdpa(struct host *host, struct request *req, char *why)
+{
+    struct nicsim_msg *msg = req->msg;
+    struct function *fn;
+    int error;
+
+    if (msg->type == NICSIM_VDPA_OPEN) {
+        fn = function_by_id(host->nic, msg->vdpa_info.fn);
+        if (!fn) {
+            return refuse(ENODEV, why, "there is no function %#"PRIx32
+                          ": the NIC has %"PRIu32" VFs", msg->vdpa_info.fn,
+                          host->nic->opts.n_vfs);
+        }
+        return vdpa_open(fn, host, &msg->vdpa_info, why);
+    }
+
+    /* All these messages have the function's number first. */
+    error = get_function(host, msg->vdpa_info.fn, &fn, why);
+    if (error) {
+        return error;
+    }
+    if (!is_vdpa(fn)) {
+        return refuse(EPERM, why, "%s is open as ethdev", function_name(fn));
+    }
+    return vdpa_serve(fn, msg, req->fds, req->n_fds, why);
 }
 
 /* Finds the rule that 'op' names, if it is of the host's own. */
@@ -542,7 +582,9 @@ serve(struct host *host, struct request *req, char *why)
 {
     struct nicsim_msg *msg = req->msg;
 
-    if (req->n_fds && msg->type != NICSIM_MEM_MAP) {
+    if (req->n_fds && msg->type != NICSIM_MEM_MAP
+        && msg->type != NICSIM_VDPA_MEM && msg->type != NICSIM_VDPA_LOG
+        && msg->type != NICSIM_VDPA_RING) {
         return refuse(EINVAL, why, "files came with a message of type "
                       "%"PRIu32, msg->type);
     }
@@ -558,6 +600,12 @@ serve(struct host *host, struct request *req, char *why)
 
     case NICSIM_CTL_VPORT:
         return ctl_vport(host->nic, &msg->ctl_vport);
+
+    case NICSIM_CTL_VDPA:
+        return ctl_vdpa(host->nic, &msg->ctl_vdpa);
+
+    case NICSIM_CTL_VDPA_QUEUE:
+        return ctl_vdpa_queue(host->nic, &msg->vdpa_queue, why);
     }
     if (!host->greeted) {
         return refuse(EPROTO, why, "no hello yet");
@@ -592,6 +640,17 @@ serve(struct host *host, struct request *req, char *why)
     case NICSIM_METER_DESTROY:
     case NICSIM_METER_QUERY:
         return serve_meter(host, req, why);
+
+    case NICSIM_VDPA_OPEN:
+    case NICSIM_VDPA_CLOSE:
+    case NICSIM_VDPA_MEM:
+    case NICSIM_VDPA_LOG:
+    case NICSIM_VDPA_RING:
+    case NICSIM_VDPA_ENABLE:
+    case NICSIM_VDPA_START:
+    case NICSIM_VDPA_STOP:
+    case NICSIM_VDPA_QUEUE:
+        return serve_vdpa(host, req, why);
 
     default:
         return refuse(ENOSYS, why, "unknown message type %"PRIu32, msg->type);
@@ -699,7 +758,8 @@ host_serve(struct host *host, uint32_t events)
                                sizeof msg)
                       : !fds_ok ? refuse(EMFILE, msg.text, "too many files")
                       : serve(host, &req, msg.text));
-        if (msg.status && msg.type < NICSIM_CTL_INFO
+        if (msg.status && (msg.type < NICSIM_CTL_INFO
+                           || msg.type >= NICSIM_VDPA_OPEN)
             && msg.type != NICSIM_RULE_VALIDATE) {
             LOG_LIMITED("%s (pid %"PRIu32"): %s refused: %s", host->program,
                         host->pid, type_name(msg.type), msg.text);
@@ -709,7 +769,9 @@ host_serve(struct host *host, uint32_t events)
         }
     }
     for (int i = 0; i < req.n_fds; i++) {
-        close(req.fds[i]);
+        if (req.fds[i] >= 0) {          /* Else it was kept. */
+            close(req.fds[i]);
+        }
     }
     for (int i = 0; i < req.n_close_fds; i++) {
         close(req.close_fds[i]);

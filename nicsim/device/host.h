@@ -37,7 +37,7 @@ struct host {
 int host_listen(const char *path);
 void host_accept(struct nic *);
 void host_serve(struct host *, uint32_t events);
-void host_post(struct host *, uint32_t type, uint32_t fn);
+void host_post(struct host *, const struct nicsim_event *);
 uint64_t host_run(struct nic *, uint64_t now);
 void host_close_all(struct nic *);
 

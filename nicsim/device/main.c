@@ -36,6 +36,7 @@
 #include "rule-table.h"
 #include "tx.h"
 #include "util.h"
+#include "vdpa.h"
 #include "wire.h"
 
 /* How often messages are looked for while packets keep coming. */
@@ -44,13 +45,13 @@
 /* How often the wire's link state is looked at. */
 #define LINK_USEC 200000
 
-/* How long the loop sleeps if the wire can't wake it: the longer nothing has
- * come the longer, from ... to. */
+/* How long the loop sleeps if the wire or a guest can't wake it: the longer
+ * nothing has come the longer, from ... to. */
 #define MIN_NAP_USEC 50
 #define MAX_NAP_USEC 1000
 
-/* What stands for itself in epoll_event.data.  All others are pointers: to a
- * host, or with bit 0 set to the function whose doorbell rang. */
+/* What stands for itself in epoll_event.data.  All others are pointers, and
+ * what they are to is in EV_TYPE. */
 #define EV_LISTEN 2
 #define EV_WIRE   3             /* Used in wire.c. */
 #define EV_SIGNAL 4
@@ -304,6 +305,13 @@ poll_all(struct nic *nic)
             n += tx_poll(ring);
         }
     }
+    for (uint32_t i = 0; i < nic->n_tx_vqs; i++) {
+        struct virtq *vq = nic->tx_vqs[i];
+
+        if (vq->running) {
+            n += vdpa_tx_poll(vq);
+        }
+    }
     return n;
 }
 
@@ -349,8 +357,10 @@ serve_events(struct nic *nic, int signal_fd, int64_t usec)
             }
         } else if (data == EV_WIRE) {
             /* The loop polls the wire next. */
-        } else if (data & 1) {
-            struct function *fn = (void *) (uintptr_t) (data - 1);
+        } else if ((data & EV_TYPE) == EV_KICK) {
+            virtq_kicked((void *) (uintptr_t) (data - EV_KICK));
+        } else if ((data & EV_TYPE) == EV_DOORBELL) {
+            struct function *fn = (void *) (uintptr_t) (data - EV_DOORBELL);
             uint64_t rings;
 
             if (fn->doorbell >= 0
@@ -374,7 +384,7 @@ nap_time(const struct nic *nic, uint64_t now, uint64_t until, int64_t *nap)
     uint64_t mhz = rte_get_tsc_hz() / 1000000;
     int64_t usec = nic->wire ? LINK_USEC : -1;
 
-    if (nic->wire && !wire_has_interrupt(nic)) {
+    if ((nic->wire && !wire_has_interrupt(nic)) || nic->vqs_without_kick) {
         usec = *nap;
         *nap = *nap < MAX_NAP_USEC / 2 ? *nap * 2 : MAX_NAP_USEC;
     }
@@ -433,6 +443,7 @@ run(struct nic *nic, int signal_fd)
         if (served > 0) {
             last_work = now;
         }
+        vdpa_check_memory(nic);
         due = host_run(nic, now);
         if (now >= next_link) {
             wire_check_link(nic);

@@ -26,6 +26,8 @@ struct host;
 struct meters;
 struct packet;
 struct rule_table;
+struct vdpa;
+struct virtq;
 struct wire;
 
 #define BURST 32                /* Packets. */
@@ -82,6 +84,10 @@ struct function {
     struct ring rx[NICSIM_MAX_QUEUES];
     struct nicsim_fn_stats stats;
     struct function *next;              /* Of the same host. */
+
+    /* A VF's vDPA side, or NULL if it was never used.  A function that a host
+     * has without 'bar' is open as vDPA device. */
+    struct vdpa *vdpa;
 };
 
 /* What the operator asked for. */
@@ -126,6 +132,13 @@ struct nic {
     struct ring *dirty[MAX_FUNCTIONS * NICSIM_MAX_QUEUES];
     uint32_t n_dirty;
 
+    /* The same for virtqueues. */
+    struct virtq *tx_vqs[NICSIM_MAX_VFS * NICSIM_MAX_QUEUES];
+    uint32_t n_tx_vqs;
+    bool vqs_without_kick;              /* One of these has no doorbell. */
+    struct virtq *dirty_vqs[NICSIM_MAX_VFS * NICSIM_MAX_QUEUES];
+    uint32_t n_dirty_vqs;
+
     /* Where packets in flight are: as they were fetched, and cut ones. */
     struct packet *frames;              /* BURST. */
     struct packet *segments;            /* BURST. */
@@ -140,6 +153,19 @@ struct nic {
     bool link_up;                       /* The wire's ... */
     uint32_t link_speed;                /* ... and Mbit/s. */
 };
+
+/* What in epoll_event.data says whose a pointer is: with these bits a
+ * function's doorbell or a virtqueue's kick fd, without a host's socket. */
+#define EV_DOORBELL 1
+#define EV_KICK     2
+#define EV_TYPE     3
+
+/* Whether 'fn' is open as vDPA device. */
+static inline bool
+is_vdpa(const struct function *fn)
+{
+    return fn->host && !fn->bar;
+}
 
 static inline void
 count(struct nicsim_counter *counter, uint32_t len)

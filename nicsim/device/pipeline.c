@@ -15,6 +15,7 @@
 #include "rss.h"
 #include "rule-table.h"
 #include "rx.h"
+#include "vdpa.h"
 #include "wire.h"
 
 /* Whether 'vf' takes frames to where 'p' goes. */
@@ -36,7 +37,8 @@ deliver_out(struct nic *nic, uint32_t vport, struct packet *p)
     } else {
         struct function *vf = vport_vf(nic, vport);
 
-        ok = vf_accepts(vf, p) && rx_deliver(vf, p);
+        ok = (vf_accepts(vf, p)
+              && (is_vdpa(vf) ? vdpa_rx_deliver(vf, p) : rx_deliver(vf, p)));
     }
     if (ok) {
         count(&stats->out, p->len);
@@ -329,5 +331,6 @@ void
 pipeline_flush(struct nic *nic)
 {
     rx_flush(nic);
+    vdpa_rx_flush(nic);
     wire_flush(nic);
 }

@@ -6,22 +6,13 @@
 #include <rte_branch_prediction.h>
 #include <rte_prefetch.h>
 
-#include "checksum.h"
-#include "edit.h"
 #include "function.h"
 #include "host.h"
 #include "log.h"
 #include "nic.h"
+#include "outbox.h"
 #include "packet.h"
 #include "pipeline.h"
-#include "segment.h"
-
-/* A burst ends when it has so many bytes: frames to segment are long, and
- * others wait. */
-#define BURST_BYTES 65536
-
-#define TX_CSUM (NICSIM_TX_IPV4_CSUM | NICSIM_TX_TCP_CSUM \
-                 | NICSIM_TX_UDP_CSUM | NICSIM_TX_SCTP_CSUM)
 
 /* What gather() found. */
 enum gathered {
@@ -114,70 +105,6 @@ skip(struct ring *ring, uint32_t at, uint32_t tail)
     return at;
 }
 
-/* Does to one frame or segment what its sender asked for.  Returns false if
- * that can't be done. */
-static inline bool
-finish(struct packet *p)
-{
-    if (p->tx_flags & TX_CSUM && !checksum_fill(p)) {
-        return false;
-    }
-    if (p->tx_flags & NICSIM_TX_VLAN) {
-        p->l3_ofs = p->l4_ofs = 0;
-        edit_push_vlan(p, 0x8100, p->tx_tci);
-    }
-    return true;
-}
-
-/* Packets on their way to the pipeline. */
-struct outbox {
-    struct function *fn;
-    struct packet *packets[BURST];
-    unsigned int n;
-    unsigned int n_segments;            /* Used of nic->segments. */
-};
-
-static void
-outbox_flush(struct outbox *box)
-{
-    if (box->n) {
-        pipeline_send(box->fn, box->packets, box->n);
-    }
-    box->n = box->n_segments = 0;
-}
-
-static void
-outbox_put(struct outbox *box, struct packet *p)
-{
-    box->packets[box->n++] = p;
-    if (box->n == BURST) {
-        outbox_flush(box);
-    }
-}
-
-/* Cuts 'frame' and puts the segments into 'box'. */
-static bool
-send_segments(struct outbox *box, const struct packet *frame)
-{
-    struct segmenter s;
-
-    if (!segment_start(&s, frame)) {
-        return false;
-    }
-    for (;;) {
-        struct packet *p = &box->fn->nic->segments[box->n_segments];
-
-        if (!segment_next(&s, p)) {
-            return true;
-        }
-        if (!finish(p)) {
-            return false;
-        }
-        box->n_segments++;
-        outbox_put(box, p);
-    }
-}
-
 /* Sends a burst of frames from 'ring', which has its descriptors.  Returns the
  * number of frames. */
 unsigned int
@@ -218,21 +145,13 @@ tx_poll(struct ring *ring)
         }
     }
 
-    box.fn = fn;
-    box.n = box.n_segments = 0;
+    outbox_init(&box, fn);
     for (unsigned int i = 0; i < n; i++) {
         struct packet *p = &frames[i];
         uint32_t len = p->len;
 
         packet_pull(p);
-        if (unlikely(p->tx_flags & NICSIM_TX_TSO)) {
-            if (!send_segments(&box, p)) {
-                n_bad++;
-                continue;
-            }
-        } else if (likely(finish(p))) {
-            outbox_put(&box, p);
-        } else {
+        if (unlikely(!outbox_send(&box, p))) {
             n_bad++;
             continue;
         }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <ethdev_driver.h>
+#include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_interrupts.h>
 
@@ -19,6 +20,7 @@
 #include "nicsim-mem.h"
 #include "nicsim-port.h"
 #include "nicsim-util.h"
+#include "nicsim-vdpa.h"
 
 static pthread_mutex_t hosts_mutex = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, nicsim_host) hosts = LIST_HEAD_INITIALIZER(hosts);
@@ -245,6 +247,58 @@ nicsim_host_unwatch(struct nicsim_host *host, struct nicsim_port *port)
     pthread_mutex_unlock(&host->ports_mutex);
 }
 
+void
+nicsim_host_watch_vdpa(struct nicsim_host *host, struct nicsim_vdpa *vdpa)
+{
+    pthread_mutex_lock(&host->ports_mutex);
+    TAILQ_INSERT_TAIL(&host->vdpas, vdpa, host_node);
+    pthread_mutex_unlock(&host->ports_mutex);
+}
+
+void
+nicsim_host_unwatch_vdpa(struct nicsim_host *host, struct nicsim_vdpa *vdpa)
+{
+    pthread_mutex_lock(&host->ports_mutex);
+    TAILQ_REMOVE(&host->vdpas, vdpa, host_node);
+    pthread_mutex_unlock(&host->ports_mutex);
+}
+
+static void
+tell_vdpas(struct nicsim_host *host, const struct nicsim_event *event)
+{
+    struct nicsim_vdpa *vdpa;
+
+    pthread_mutex_lock(&host->ports_mutex);
+    TAILQ_FOREACH (vdpa, &host->vdpas, host_node) {
+        if (vdpa->fn == event->fn) {
+            nicsim_vdpa_handle_event(vdpa, event);
+        }
+    }
+    pthread_mutex_unlock(&host->ports_mutex);
+}
+
+/* Tells the applications that the vDPA devices of 'host', which is dead, do
+ * nothing any more. */
+static void
+tell_vdpas_removed(struct nicsim_host *host)
+{
+    char names[NICSIM_MAX_VFS][NICSIM_NAME_LEN];
+    struct nicsim_vdpa *vdpa;
+    unsigned int n = 0;
+
+    pthread_mutex_lock(&host->ports_mutex);
+    TAILQ_FOREACH (vdpa, &host->vdpas, host_node) {
+        if (n < NICSIM_MAX_VFS) {
+            snprintf(names[n++], sizeof names[0], "%s", vdpa->name);
+        }
+    }
+    pthread_mutex_unlock(&host->ports_mutex);
+
+    for (unsigned int i = 0; i < n; i++) {
+        rte_dev_event_callback_process(names[i], RTE_DEV_EVENT_REMOVE);
+    }
+}
+
 /* Brings the link state of all ports of 'host' up to date, those of function
  * 'fn' only unless the host is dead, and tells the applications. */
 static void
@@ -300,6 +354,8 @@ handle_event(void *host_)
     while ((n = recv(host->event_fd, &ev, sizeof ev, MSG_DONTWAIT)) > 0) {
         if (n == sizeof ev && ev.type == NICSIM_EV_LINK) {
             tell_ports(host, ev.fn);
+        } else if (n == sizeof ev) {
+            tell_vdpas(host, &ev);
         }
     }
     if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -309,6 +365,7 @@ handle_event(void *host_)
         rte_intr_callback_unregister_pending(host->intr, handle_event, host,
                                              intr_source_gone);
         tell_ports(host, 0);
+        tell_vdpas_removed(host);
     }
 }
 
@@ -446,6 +503,7 @@ host_create(const char *path, struct nicsim_host **hostp)
     pthread_mutex_init(&host->mutex, NULL);
     pthread_mutex_init(&host->ports_mutex, NULL);
     TAILQ_INIT(&host->ports);
+    TAILQ_INIT(&host->vdpas);
     host->path = nicsim_strdup(path);
     if (!host->path) {
         error = ENOMEM;

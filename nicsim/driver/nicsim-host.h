@@ -37,6 +37,7 @@
 #define NICSIM_MAX_MSG_FDS NICSIM_MAX_MAPS
 
 struct nicsim_port;
+struct nicsim_vdpa;
 struct rte_intr_handle;
 
 /* A range of addresses that the device knows, see nicsim-mem.c. */
@@ -66,8 +67,9 @@ struct nicsim_host {
     int event_fd;
     struct rte_intr_handle *intr;
 
-    pthread_mutex_t ports_mutex;    /* Guards the list and its BARs. */
+    pthread_mutex_t ports_mutex;    /* Guards the lists and BARs. */
     TAILQ_HEAD(, nicsim_port) ports;
+    TAILQ_HEAD(, nicsim_vdpa) vdpas;
 
     /* Guarded by EAL's memory hotplug lock. */
     struct nicsim_window windows[NICSIM_MAX_WINDOWS];
@@ -104,5 +106,10 @@ int nicsim_host_call(struct nicsim_host *, struct nicsim_msg *msg);
  * the other.  After nicsim_host_unwatch() nothing touches it any more. */
 void nicsim_host_watch(struct nicsim_host *, struct nicsim_port *port);
 void nicsim_host_unwatch(struct nicsim_host *, struct nicsim_port *port);
+
+/* The same for a vDPA device, which is told of its own events.  The NIC's
+ * death is reported to the application as RTE_DEV_EVENT_REMOVE. */
+void nicsim_host_watch_vdpa(struct nicsim_host *, struct nicsim_vdpa *vdpa);
+void nicsim_host_unwatch_vdpa(struct nicsim_host *, struct nicsim_vdpa *vdpa);
 
 #endif /* nicsim-host.h */

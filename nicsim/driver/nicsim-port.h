@@ -8,9 +8,10 @@
  * NIC (PF, representor or VF) that this process has opened.
  *
  * A 'struct nicsim_vdev' is a plugged vdev.  "net_nicsim<N>" holds the PF and
- * the representors, "net_nicsim<N>_vf<I>" a VF.  A port may be closed while
- * its vdev stays plugged and other ports of it are in use, and be wanted again
- * later: see nicsim-probe.c for how it comes back.
+ * the representors, "net_nicsim<N>_vf<I>" a VF: its port, or its vDPA device
+ * (nicsim-vdpa.h).  A port may be closed while its vdev stays plugged and
+ * other ports of it are in use, and be wanted again later: see nicsim-probe.c
+ * for how it comes back.
  *
  * A port whose NIC died stays there, with its link down, and all that is asked
  * of it fails with EIO, until it is closed or configured anew: configuring
@@ -29,6 +30,7 @@
 #include "hw.h"
 
 struct nicsim_host;
+struct nicsim_vdpa;
 struct rte_eth_dev;
 struct rte_flow;
 struct rte_vdev_device;
@@ -54,6 +56,8 @@ struct nicsim_vdev {
     /* [0] is the PF or the VF, [1 + i] the representor of VF i; NULL where
      * none is open.  Guarded by a mutex of nicsim-probe.c. */
     struct nicsim_port *ports[1 + NICSIM_MAX_VFS];
+
+    struct nicsim_vdpa *vdpa;           /* Of a VF, if probed as such. */
 };
 
 struct nicsim_port {

@@ -6,6 +6,7 @@
  *
  *     net_nicsim<N>[,nic=SOCKET][,representor=LIST]    PF and representors
  *     net_nicsim<N>_vf<I>[,nic=SOCKET]                 a VF
+ *     net_nicsim<N>_vf<I>,class=vdpa[,nic=SOCKET]      a VF's vDPA device
  *
  * A PF's vdev gets an ethdev for the PF and one for each VF's representor,
  * whatever representor= says, since the vdev bus probes a device only once
@@ -50,6 +51,7 @@
 #include "nicsim-log.h"
 #include "nicsim-port.h"
 #include "nicsim-util.h"
+#include "nicsim-vdpa.h"
 
 #define DRIVER_NAME "net_nicsim"
 #define ARG_NIC "nic"
@@ -114,6 +116,7 @@ parse_name(const char *name, unsigned int *nic, bool *is_vf, unsigned int *vf)
 /* What devargs ask for. */
 struct request {
     char *path;                             /* Malloc'd; NULL: the default. */
+    bool vdpa;                              /* A vDPA device, no ethdev. */
     bool representors[NICSIM_MAX_VFS];
     char bad[64];                           /* What can not be, or "". */
 };
@@ -133,7 +136,8 @@ parse_class(const char *key __rte_unused, const char *value, void *request_)
 {
     struct request *request = request_;
 
-    if (!value || strcmp(value, "eth")) {
+    request->vdpa = value && !strcmp(value, "vdpa");
+    if (!request->vdpa && (!value || strcmp(value, "eth"))) {
         snprintf(request->bad, sizeof request->bad, "class=%s",
                  value ? value : "");
         return -1;
@@ -208,12 +212,16 @@ parse_args(const char *name, const char *args, bool is_vf,
     if (!kvargs) {
         NICSIM_LOG(ERR, "%s: could not parse \"%s\": a %s takes %s", name,
                    args, is_vf ? "VF" : "PF",
-                   is_vf ? "nic= only" : "nic= and representor= only");
+                   is_vf ? "nic= and class= only"
+                   : "nic= and representor= only");
         return EINVAL;
     }
     if (rte_kvargs_process(kvargs, ARG_CLASS, parse_class, request)) {
-        NICSIM_LOG(ERR, "%s: %s is not supported, class=eth is", name,
-                   request->bad);
+        NICSIM_LOG(ERR, "%s: %s is not supported, class=eth %s", name,
+                   request->bad, is_vf ? "and class=vdpa are" : "is");
+        error = ENOTSUP;
+    } else if (request->vdpa && !is_vf) {
+        NICSIM_LOG(ERR, "%s: class=vdpa is for VFs", name);
         error = ENOTSUP;
     } else if (rte_kvargs_process(kvargs, ARG_NIC, parse_nic, request)) {
         NICSIM_LOG(ERR, "%s: nic= wants the path of a socket", name);
@@ -456,6 +464,29 @@ remove_ports(struct nicsim_vdev *vdev)
     }
 }
 
+/* Makes of the VF 'vdev' what 'request' wants.  Returns 0, or a positive errno
+ * after logging why. */
+static int
+fill_vf(struct nicsim_vdev *vdev, const struct request *request)
+{
+    const char *name = rte_vdev_device_name(vdev->dev);
+
+    if (request->vdpa ? vdev->ports[0] != NULL : vdev->vdpa != NULL) {
+        NICSIM_LOG(ERR, "%s: is plugged as %s already, and must be removed "
+                   "before it can be %s", name,
+                   request->vdpa ? "ethdev" : "vDPA device",
+                   request->vdpa ? "a vDPA device" : "an ethdev");
+        return EBUSY;
+    }
+    if (request->vdpa) {
+        return (vdev->vdpa ? 0
+                : nicsim_vdpa_create(&vdev->dev->device, vdev->path, vdev->vf,
+                                     &vdev->vdpa));
+    }
+    return (vdev->ports[0] ? 0
+            : add_port(vdev, 0, NICSIM_FN(NICSIM_FN_VF, vdev->vf)));
+}
+
 /* Creates the ports of 'vdev' that 'args' ask for and that are missing.
  * Returns 0, or a positive errno after logging why; the ports that could be
  * created are there even so. */
@@ -476,8 +507,8 @@ fill_vdev(struct nicsim_vdev *vdev, const char *args, struct request *request)
         if (vdev->vf >= host->n_vfs) {
             NICSIM_LOG(ERR, "%s: the NIC has %u VFs only", name, host->n_vfs);
             error = ENODEV;
-        } else if (!vdev->ports[0]) {
-            error = add_port(vdev, 0, NICSIM_FN(NICSIM_FN_VF, vdev->vf));
+        } else {
+            error = fill_vf(vdev, request);
         }
         goto out;
     }
@@ -614,9 +645,14 @@ static int
 nicsim_remove(struct rte_vdev_device *dev)
 {
     struct nicsim_vdev *vdev = find_vdev(dev);
+    int error;
 
     if (!vdev) {
         return -ENODEV;
+    }
+    error = nicsim_vdpa_destroy(vdev->vdpa);
+    if (error) {
+        return -error;
     }
     remove_ports(vdev);
     pthread_mutex_lock(&vdevs_mutex);
@@ -672,6 +708,7 @@ static struct rte_vdev_driver nicsim_driver = {
 RTE_PMD_REGISTER_VDEV(net_nicsim, nicsim_driver);
 RTE_PMD_REGISTER_PARAM_STRING(net_nicsim,
                               ARG_NIC "=<path> "
+                              ARG_CLASS "=<eth|vdpa> "
                               ARG_REPRESENTOR "=<list of VFs>");
 
 RTE_INIT(nicsim_hook_into_scan)

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#include <config.h>
+#include "vdpa-status.h"
+
+#include <rte_ethdev.h>
+
+#include "netdev-provider.h"
+#include "openvswitch/dynamic-string.h"
+#include "smap.h"
+#include "util.h"
+#include "vdpa-port.h"
+#include "vdpa-vhost.h"
+
+static void
+add_conn_status(const struct vdpa_vhost_conn *conn, struct smap *args)
+{
+    smap_add_format(args, "vhost_features", "0x%016"PRIx64, conn->features);
+    smap_add_format(args, "vhost_queues", "%u", conn->n_pairs);
+    smap_add_format(args, "vhost_queues_enabled", "%u",
+                    count_1bits(conn->rx_enabled));
+    if (conn->mtu) {
+        smap_add_format(args, "vhost_mtu", "%"PRIu16, conn->mtu);
+    }
+}
+
+/* Adds to 'args' how guest and VF of 'port' are joined. */
+void
+vdpa_status_get(struct vdpa_port *port, struct smap *args)
+{
+    const struct vdpa_vhost *vhost = vdpa_port_get_vhost(port);
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
+    const struct vdpa_vhost_conn *conn;
+
+    if (!vhost) {
+        return;
+    }
+
+    smap_add(args, "mode", device ? "hw" : "sw");
+    smap_add(args, "vdpa_device", (device ? device->devargs.name
+                                   : relay->vf->devargs.name));
+    smap_add_format(args, "vdpa_queues", "%u", vdpa_port_n_queues(port));
+    smap_add(args, "vdpa_device_state",
+             vdpa_port_is_removed(port) ? "removed" : "present");
+
+    conn = vdpa_vhost_get_conn(vhost);
+    smap_add(args, "vhost_state", conn ? "connected" : "disconnected");
+    if (conn) {
+        add_conn_status(conn, args);
+    }
+
+    ovs_mutex_lock(&port->mutex);
+    if (port->fallback_reason) {
+        smap_add(args, "fallback_reason", port->fallback_reason);
+    }
+    ovs_mutex_unlock(&port->mutex);
+}
+
+static void OVS_PRINTF_FORMAT(3, 4)
+add_stat(struct netdev_custom_stats *stats, uint64_t value,
+         const char *format, ...)
+{
+    struct netdev_custom_counter *counter = &stats->counters[stats->size++];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(counter->name, sizeof counter->name, format, args);
+    va_end(args);
+    counter->value = value;
+}
+
+/* Statistics that a port has at most beside those of its queues, and those of
+ * a queue pair. */
+#define MAX_PORT_STATS 16
+#define QUEUE_STATS 8
+
+/* Adds the statistics of 'device', whose guest has 'n' queue pairs.  A queue
+ * without statistics is disabled, or there are none of this device. */
+static void
+add_device_stats(const struct vdpa_device *device, unsigned int n,
+                 struct netdev_custom_stats *stats)
+{
+    for (unsigned int i = 0; i < n * 2; i++) {
+        const char *direction = i % 2 ? "tx" : "rx";
+        uint64_t packets, errors;
+
+        if (vdpa_device_get_stats(device, i, &packets, &errors)) {
+            add_stat(stats, packets, "Packets queue_%u_%s", i / 2, direction);
+            add_stat(stats, errors, "Errors queue_%u_%s", i / 2, direction);
+        }
+    }
+}
+
+/* Adds the statistics of 'relay', whose guest has 'n' queue pairs. */
+static void
+add_relay_stats(const struct vdpa_relay *relay, unsigned int n,
+                struct netdev_custom_stats *stats)
+{
+    struct vdpa_relay_stats queues[VDPA_MAX_QUEUES], sum;
+    struct rte_eth_stats vf;
+
+    memset(&sum, 0, sizeof sum);
+    for (unsigned int i = 0; i < relay->vf->n_queues; i++) {
+        struct vdpa_relay_stats q;
+
+        vdpa_relay_get_stats(relay, i, &q);
+        sum.vm_rx_packets += q.vm_rx_packets;
+        sum.vm_rx_bytes += q.vm_rx_bytes;
+        sum.vm_tx_packets += q.vm_tx_packets;
+        sum.vm_tx_bytes += q.vm_tx_bytes;
+        sum.vf_tx_drops += q.vf_tx_drops;
+        queues[i] = q;
+    }
+    if (rte_eth_stats_get(relay->vf->port_id, &vf)) {
+        memset(&vf, 0, sizeof vf);
+    }
+
+    add_stat(stats, sum.vm_rx_packets, "VM_rx_packets");
+    add_stat(stats, sum.vm_rx_bytes, "VM_rx_bytes");
+    add_stat(stats, sum.vm_tx_packets, "VM_tx_packets");
+    add_stat(stats, sum.vm_tx_bytes, "VM_tx_bytes");
+    add_stat(stats, vf.ipackets, "VF_rx_packets");
+    add_stat(stats, vf.ibytes, "VF_rx_bytes");
+    add_stat(stats, vf.ierrors, "VF_rx_errors");
+    add_stat(stats, vf.rx_nombuf, "VF_rx_no_mbuf");
+    add_stat(stats, vf.imissed, "VF_rx_miss");
+    add_stat(stats, vf.opackets, "VF_tx_packets");
+    add_stat(stats, vf.obytes, "VF_tx_bytes");
+    add_stat(stats, vf.oerrors + sum.vf_tx_drops, "VF_tx_errors");
+    for (unsigned int i = 0; i < n; i++) {
+        const struct vdpa_relay_stats *q = &queues[i];
+
+        add_stat(stats, q->vm_rx_packets, "VM_rxq%u_pkts", i);
+        add_stat(stats, q->vm_rx_bytes, "VM_rxq%u_bytes", i);
+        add_stat(stats, q->vm_tx_packets, "VM_txq%u_pkts", i);
+        add_stat(stats, q->vm_tx_bytes, "VM_txq%u_bytes", i);
+        add_stat(stats, q->vf_rx_packets, "VF_rxq%u_pkts", i);
+        add_stat(stats, q->vf_rx_bytes, "VF_rxq%u_bytes", i);
+        add_stat(stats, q->vf_tx_packets, "VF_txq%u_pkts", i);
+        add_stat(stats, q->vf_tx_bytes, "VF_txq%u_bytes", i);
+    }
+}
+
+/* Adds the statistics of what joins guest and VF of 'port' to 'stats', that
+ * may have some already. */
+void
+vdpa_status_get_custom_stats(const struct vdpa_port *port,
+                             struct netdev_custom_stats *stats)
+{
+    const struct vdpa_vhost *vhost = vdpa_port_get_vhost(port);
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    const struct vdpa_vhost_conn *conn;
+    unsigned int n;
+
+    conn = vhost ? vdpa_vhost_get_conn(vhost) : NULL;
+    n = conn ? conn->n_pairs : 0;
+    stats->counters = xrealloc(stats->counters,
+                               (stats->size + MAX_PORT_STATS
+                                + n * QUEUE_STATS)
+                               * sizeof *stats->counters);
+    add_stat(stats, device != NULL, "HW mode");
+    if (!conn) {
+        add_stat(stats, 1, "Disconnected");
+    } else if (device) {
+        add_device_stats(device, n, stats);
+    } else {
+        add_relay_stats(vdpa_port_get_relay(port), n, stats);
+    }
+}
+
+static void
+format_device_queues(const struct vdpa_device *device, unsigned int n,
+                     struct ds *s)
+{
+    for (unsigned int i = 0; i < n; i++) {
+        uint64_t rx, rx_errors, tx, tx_errors;
+
+        vdpa_device_get_stats(device, i * 2, &rx, &rx_errors);
+        vdpa_device_get_stats(device, i * 2 + 1, &tx, &tx_errors);
+        if (rx || tx || rx_errors || tx_errors) {
+            ds_put_format(s, "  queue pair %u: from guest %"PRIu64" (%"PRIu64
+                          " errors); to guest %"PRIu64" (%"PRIu64" errors)\n",
+                          i, tx, tx_errors, rx, rx_errors);
+        }
+    }
+}
+
+static void
+format_relay_queues(const struct vdpa_relay *relay, struct ds *s)
+{
+    for (unsigned int i = 0; i < relay->vf->n_queues; i++) {
+        struct vdpa_relay_stats q;
+
+        vdpa_relay_get_stats(relay, i, &q);
+        if (q.vm_rx_packets || q.vf_rx_packets) {
+            ds_put_format(s, "  queue pair %u: from guest %"PRIu64", to VF "
+                          "%"PRIu64" (%"PRIu64" dropped); from VF %"PRIu64
+                          ", to guest %"PRIu64" (%"PRIu64" dropped)\n", i,
+                          q.vm_rx_packets, q.vf_tx_packets, q.vf_tx_drops,
+                          q.vf_rx_packets, q.vm_tx_packets, q.vm_tx_drops);
+        }
+    }
+}
+
+/* Adds a description of 'port', several lines, to 's'. */
+void
+vdpa_status_format(struct vdpa_port *port, struct ds *s)
+{
+    const struct vdpa_vhost *vhost = vdpa_port_get_vhost(port);
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    const struct vdpa_relay *relay = vdpa_port_get_relay(port);
+    const struct vdpa_vhost_conn *conn;
+
+    ds_put_format(s, "%s:\n", port->name);
+    if (!vhost) {
+        ds_put_cstr(s, "  not configured\n");
+        return;
+    }
+
+    conn = vdpa_vhost_get_conn(vhost);
+    ds_put_format(s, "  mode: %s\n  socket: %s, guest %s\n",
+                  device ? "hardware" : "software relay", vhost->path,
+                  conn ? "connected" : "disconnected");
+    if (device) {
+        ds_put_format(s, "  device: %s, features 0x%016"PRIx64", %u queue "
+                      "pairs\n", device->devargs.string, device->features,
+                      device->n_queues);
+    } else {
+        ds_put_format(s, "  device: %s, DPDK port %"PRIu16", MTU %d, %u queue "
+                      "pairs\n", relay->vf->devargs.string,
+                      relay->vf->port_id, relay->vf->mtu, relay->vf->n_queues);
+    }
+    if (conn) {
+        ds_put_format(s, "  guest: features 0x%016"PRIx64", %u queue pairs, "
+                      "sending on 0x%04"PRIx32", receiving on 0x%04"PRIx32
+                      "\n", conn->features, conn->n_pairs, conn->tx_enabled,
+                      conn->rx_enabled);
+    }
+    if (device) {
+        format_device_queues(device, conn ? conn->n_pairs : 0, s);
+    } else {
+        format_relay_queues(relay, s);
+    }
+    ovs_mutex_lock(&port->mutex);
+    if (port->fallback_reason) {
+        ds_put_format(s, "  no hardware: %s\n", port->fallback_reason);
+    }
+    ovs_mutex_unlock(&port->mutex);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ */
+
+#include <config.h>
+#include "vdpa-watch.h"
+
+#include <errno.h>
+
+#include <rte_vhost.h>
+#include <vdpa_driver.h>
+
+#include "util.h"
+
+struct vdpa_watch {
+    struct rte_vdpa_dev_ops ops;    /* The driver's, but for dev_conf(). */
+    struct rte_vdpa_dev_ops *real;  /* The driver's own. */
+    struct rte_vdpa_device *device;
+    vdpa_watch_cb *cb;
+    void *aux;
+};
+
+/* Returns true if 'device' is a network device.  librte_vhost tells that only
+ * of a socket that the device is attached to, and a socket that is closed
+ * without having been started loses a file descriptor. */
+bool
+vdpa_watch_is_net(const struct rte_vdpa_device *device)
+{
+    return device->type == RTE_VHOST_VDPA_DEVICE_TYPE_NET;
+}
+
+static int
+watched_dev_conf(int vid)
+{
+    struct rte_vdpa_device *device = rte_vhost_get_vdpa_device(vid);
+    struct vdpa_watch *watch = CONTAINER_OF(device->ops, struct vdpa_watch,
+                                            ops);
+    int retval = watch->real->dev_conf(vid);
+
+    /* Some drivers return a negative errno value, some just -1, which is
+     * EPERM and not meant. */
+    watch->cb(vid, !retval ? 0 : retval < -1 ? -retval : EIO, watch->aux);
+    return retval;
+}
+
+/* Begins to watch 'device', that must not be watched yet, and returns the
+ * watch. */
+struct vdpa_watch *
+vdpa_watch_begin(struct rte_vdpa_device *device, vdpa_watch_cb *cb, void *aux)
+{
+    struct vdpa_watch *watch = xmalloc(sizeof *watch);
+
+    watch->ops = *device->ops;
+    watch->ops.dev_conf = watched_dev_conf;
+    watch->real = device->ops;
+    watch->device = device;
+    watch->cb = cb;
+    watch->aux = aux;
+    device->ops = &watch->ops;
+    return watch;
+}
+
+/* Ends 'watch', if nonnull.  'there' must say whether DPDK still has its
+ * device. */
+void
+vdpa_watch_end(struct vdpa_watch *watch, bool there)
+{
+    if (watch) {
+        if (there) {
+            watch->device->ops = watch->real;
+        }
+        free(watch);
+    }
+}

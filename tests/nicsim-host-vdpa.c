@@ -706,6 +706,17 @@ cmd_vdiff(char **words, int n)
     }
 }
 
+/* vsame GUEST: the memory is as it was when the copy was taken. */
+void
+cmd_vsame(char **words, int n)
+{
+    struct guest *g = get_guest(words[0]);
+
+    (void) n;
+    printf("vsame %s: %s\n", words[0],
+           memcmp(g->mem, g->copy, GUEST_MEMORY) ? "no" : "yes");
+}
+
 /* vshrink GUEST [len=BYTES]: makes the file of the memory shorter. */
 void
 cmd_vshrink(char **words, int n)

@@ -722,6 +722,8 @@ static const struct {
     { "vdiff", cmd_vdiff, 1 }, { "vshrink", cmd_vshrink, 1 },
     { "vstream", cmd_vstream, 0 },
     { "vjump", cmd_vjump, 2 }, { "vbench", cmd_vbench, 0 },
+    { "vfuzz", cmd_vfuzz, 3 }, { "vsame", cmd_vsame, 1 },
+    { "vempty", cmd_vempty, 1 },
 };
 
 int

@@ -131,7 +131,12 @@ void cmd_vwant(char **words, int n);
 void cmd_vwait(char **words, int n);
 void cmd_vcopy(char **words, int n);
 void cmd_vdiff(char **words, int n);
+void cmd_vsame(char **words, int n);
 void cmd_vshrink(char **words, int n);
+
+/* nicsim-host-fuzz.c. */
+void cmd_vfuzz(char **words, int n);
+void cmd_vempty(char **words, int n);
 
 /* nicsim-host-stream.c. */
 void cmd_vstream(char **words, int n);

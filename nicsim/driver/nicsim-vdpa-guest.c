@@ -267,7 +267,8 @@ nicsim_vdpa_take_back(struct nicsim_vdpa *vdpa)
     int error;
 
     msg.vdpa_state.fn = vdpa->fn;
-    error = nicsim_vdpa_request(vdpa, &msg, NULL, 0, "stop it");
+    error = nicsim_vdpa_request(vdpa, &msg, NULL, 0,
+                                vdpa->handed_over ? "stop it" : NULL);
     for (uint16_t i = 0; i < NICSIM_MAX_VQS; i++) {
         if (!vdpa->vrings[i].set_up) {
             continue;

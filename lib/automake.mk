@@ -12,6 +12,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-action-format.c \
 	lib/offload-actions.c \
 	lib/offload-actions.h \
+	lib/offload-credit.c \
+	lib/offload-credit.h \
 	lib/offload-flow.c \
 	lib/offload-flow.h \
 	lib/offload-form.c \
@@ -20,12 +22,16 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-group.h \
 	lib/offload-match.c \
 	lib/offload-match.h \
+	lib/offload-meter.c \
+	lib/offload-meter.h \
 	lib/offload-miss.c \
 	lib/offload-miss.h \
 	lib/offload-provider.c \
 	lib/offload-provider.h \
 	lib/offload-refusal.c \
 	lib/offload-refusal.h \
+	lib/offload-retry.c \
+	lib/offload-retry.h \
 	lib/offload-rule-format.c \
 	lib/offload-rule-format.h \
 	lib/offload-rule.c \

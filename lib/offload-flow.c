@@ -17,7 +17,10 @@
 #include "netdev-provider.h"
 #include "netlink.h"
 #include "odp-util.h"
+#include "offload-credit.h"
 #include "offload-group.h"
+#include "offload-meter.h"
+#include "offload-retry.h"
 #include "offload-sample.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
@@ -67,6 +70,16 @@ offload_ties_add_sample(struct offload_ties *ties,
 }
 
 void
+offload_ties_add_meter(struct offload_ties *ties, struct offload_meter *meter)
+{
+    if (ties->n_meters >= ties->allocated_meters) {
+        ties->meters = x2nrealloc(ties->meters, &ties->allocated_meters,
+                                  sizeof *ties->meters);
+    }
+    ties->meters[ties->n_meters++] = meter;
+}
+
+void
 offload_ties_clear(struct offload_ties *ties)
 {
     if (ties->target) {
@@ -78,6 +91,10 @@ offload_ties_clear(struct offload_ties *ties)
         offload_sample_destroy(ties->samples[i]);
     }
     free(ties->samples);
+    for (size_t i = 0; i < ties->n_meters; i++) {
+        offload_meter_unref(ties->meters[i]);
+    }
+    free(ties->meters);
     free(ties->outputs);
     memset(ties, 0, sizeof *ties);
 }
@@ -157,6 +174,8 @@ offload_flow_obtain(struct offload_port *port, const ovs_u128 *ufid)
         flow->port = port;
         flow->ufid = *ufid;
         flow->orig_in_port = ODPP_NONE;
+        offload_credit_take(ufid, &flow->past);
+        flow->used = flow->past.n_packets ? time_msec() : 0;
         ovs_refcount_init(&flow->ref_cnt);
         ovs_mutex_init(&flow->mutex);
         hmap_insert(&port->flows, &flow->node, ufid_hash(ufid));
@@ -223,6 +242,15 @@ offload_flow_remove(struct offload_flow *flow)
     }
 
     flow->dead = true;
+    offload_retry_remove(flow);
+    if (flow->past.n_packets > flow->told.n_packets) {
+        struct offload_rule_stats late = {
+            .n_packets = flow->past.n_packets - flow->told.n_packets,
+            .n_bytes = flow->past.n_bytes - flow->told.n_bytes,
+        };
+
+        offload_credit_give(&flow->ufid, &late);
+    }
     ovs_mutex_lock(&port->mutex);
     hmap_remove(&port->flows, &flow->node);
     if (flow->in_nic) {
@@ -310,6 +338,7 @@ offload_flow_drop_rule(struct offload_flow *flow)
     }
     flow->rule = NULL;
     offload_ties_clear(&flow->ties);
+    offload_retry_room();
     return error;
 }
 
@@ -335,6 +364,16 @@ offload_flow_get_stats(const struct offload_flow *flow,
     stats->n_packets = flow->past.n_packets + flow->now.n_packets;
     stats->n_bytes = flow->past.n_bytes + flow->now.n_bytes;
     stats->used = flow->used;
+}
+
+void
+offload_flow_tell_stats(struct offload_flow *flow,
+                        struct dpif_flow_stats *stats)
+    OVS_REQUIRES(flow->mutex)
+{
+    offload_flow_get_stats(flow, stats);
+    flow->told.n_packets = stats->n_packets;
+    flow->told.n_bytes = stats->n_bytes;
 }
 
 /* Ports. */
@@ -403,35 +442,50 @@ offload_port_destroy(struct offload_port *port)
     ovsrcu_postpone(offload_port_free, port);
 }
 
-void
-offload_port_purge(struct offload_port *gone)
+/* References to records. */
+struct flow_list {
+    struct offload_flow **flows;
+    size_t n, allocated;
+};
+
+/* Collects records that are in the NIC, and all of port 'all_of'. */
+static void
+collect_flows(struct flow_list *list, const struct offload_port *all_of)
     OVS_EXCLUDED(ports_mutex)
 {
-    struct offload_flow **flows = NULL;
-    size_t n = 0, allocated = 0;
     struct offload_port *port;
     struct offload_flow *flow;
 
-    offload_port_retry(gone);
-
+    memset(list, 0, sizeof *list);
     ovs_mutex_lock(&ports_mutex);
     LIST_FOR_EACH (port, node, &ports) {
         ovs_mutex_lock(&port->mutex);
         HMAP_FOR_EACH (flow, node, &port->flows) {
-            if (port == gone || flow->in_nic) {
-                if (n >= allocated) {
-                    flows = x2nrealloc(flows, &allocated, sizeof *flows);
+            if (port == all_of || flow->in_nic) {
+                if (list->n >= list->allocated) {
+                    list->flows = x2nrealloc(list->flows, &list->allocated,
+                                             sizeof *list->flows);
                 }
                 ovs_refcount_ref(&flow->ref_cnt);
-                flows[n++] = flow;
+                list->flows[list->n++] = flow;
             }
         }
         ovs_mutex_unlock(&port->mutex);
     }
     ovs_mutex_unlock(&ports_mutex);
+}
 
-    for (size_t i = 0; i < n; i++) {
-        flow = flows[i];
+void
+offload_port_purge(struct offload_port *gone)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct flow_list list;
+
+    offload_port_retry(gone);
+    collect_flows(&list, gone);
+    for (size_t i = 0; i < list.n; i++) {
+        struct offload_flow *flow = list.flows[i];
+
         ovs_mutex_lock(&flow->mutex);
         if (flow->port == gone) {
             if (flow->rule) {
@@ -444,8 +498,60 @@ offload_port_purge(struct offload_port *gone)
         ovs_mutex_unlock(&flow->mutex);
         offload_flow_unref(flow);
     }
-    free(flows);
+    free(list.flows);
     offload_group_purge_port(gone);
+}
+
+/* Has 'flow', which has a rule, lose it and be offered again. */
+static void
+lose_and_retry(struct offload_flow *flow, enum offload_refusal_code code)
+    OVS_REQUIRES(flow->mutex)
+{
+    offload_flow_lose_rule(flow, code);
+    offload_retry_add(flow, true);
+}
+
+void
+offload_flows_lose_meter(const struct offload_meter *meter)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct flow_list list;
+
+    collect_flows(&list, NULL);
+    for (size_t i = 0; i < list.n; i++) {
+        struct offload_flow *flow = list.flows[i];
+
+        ovs_mutex_lock(&flow->mutex);
+        for (size_t j = 0; flow->rule && j < flow->ties.n_meters; j++) {
+            if (flow->ties.meters[j] == meter) {
+                lose_and_retry(flow, OFFLOAD_REFUSAL_ACTION_METER);
+            }
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
+    }
+    free(list.flows);
+}
+
+void
+offload_port_lose_rules(struct offload_port *port)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct flow_list list;
+
+    collect_flows(&list, NULL);
+    for (size_t i = 0; i < list.n; i++) {
+        struct offload_flow *flow = list.flows[i];
+
+        ovs_mutex_lock(&flow->mutex);
+        if (flow->rule && flow->ties.port == port) {
+            lose_and_retry(flow, OFFLOAD_REFUSAL_NIC_RESTART);
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
+    }
+    free(list.flows);
+    offload_group_purge_port(port);
 }
 
 void

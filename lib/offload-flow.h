@@ -56,6 +56,7 @@ struct match;
 struct netdev;
 struct nlattr;
 struct offload_group;
+struct offload_meter;
 struct offload_sample;
 
 struct offload_port {
@@ -82,6 +83,15 @@ struct offload_ties {
     struct offload_group *target;       /* That it jumps to, or NULL. */
     struct offload_sample **samples;    /* 'n_samples' that it takes. */
     size_t n_samples, allocated_samples;
+    struct offload_meter **meters;      /* 'n_meters' that it passes. */
+    size_t n_meters, allocated_meters;
+};
+
+/* Whether a record waits to be offered again: see offload-retry.h. */
+enum offload_retry {
+    OFFLOAD_RETRY_NO,
+    OFFLOAD_RETRY_ROOM,
+    OFFLOAD_RETRY_SOON,
 };
 
 /* A record. */
@@ -101,6 +111,7 @@ struct offload_flow {
     odp_port_t orig_in_port OVS_GUARDED;        /* ODPP_NONE if unknown. */
     struct offload_rule_stats past OVS_GUARDED; /* By former rules. */
     struct offload_rule_stats now OVS_GUARDED;  /* By 'rule', last asked. */
+    struct offload_rule_stats told OVS_GUARDED; /* To Open vSwitch. */
     long long int used OVS_GUARDED;     /* In time_msec()'s terms, or 0. */
 
     /* Guarded by 'port->mutex'. */
@@ -108,6 +119,10 @@ struct offload_flow {
     bool in_nic;                /* Is counted in 'port->n_in_nic'. */
     enum offload_refusal_code refusal;  /* NONE if 'in_nic' or new. */
     char *words;                /* With the refusal, or NULL. */
+
+    /* Guarded by offload-retry.c's lock. */
+    struct ovs_list retry_node;
+    enum offload_retry retry;
 };
 
 /* Makes a port of 'netdev', a tunnel's if 'is_tunnel', to be found by
@@ -123,6 +138,9 @@ void offload_ties_add_output(struct offload_ties *, struct offload_port *);
 
 /* Has 'ties' own 'sample'. */
 void offload_ties_add_sample(struct offload_ties *, struct offload_sample *);
+
+/* Has 'ties' own the reference 'meter'. */
+void offload_ties_add_meter(struct offload_ties *, struct offload_meter *);
 
 /* Gives up what 'ties' refer to, and clears them. */
 void offload_ties_clear(struct offload_ties *);
@@ -194,9 +212,22 @@ void offload_flow_lose_rule(struct offload_flow *flow,
                             enum offload_refusal_code code)
     OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
 
+/* Takes all rules that use 'meter' out of the NIC.  Their megaflows are
+ * offered again. */
+void offload_flows_lose_meter(const struct offload_meter *meter);
+
+/* Takes all rules that were made by 'port' out of the NIC, which would forget
+ * them.  Their megaflows are offered again. */
+void offload_port_lose_rules(struct offload_port *port);
+
 /* Fills all of '*stats' with what was counted when last looked. */
 void offload_flow_get_stats(const struct offload_flow *flow,
                             struct dpif_flow_stats *stats)
+    OVS_REQUIRES(flow->mutex);
+
+/* The same, for Open vSwitch: remembers what it was told. */
+void offload_flow_tell_stats(struct offload_flow *flow,
+                             struct dpif_flow_stats *stats)
     OVS_REQUIRES(flow->mutex);
 
 #endif /* offload-flow.h */

@@ -54,8 +54,8 @@ struct match;
 struct netdev;
 struct offload_refusal;
 
-/* Port, outer headers, eth, two tags, IP, fragment header, layer 4, two options
- * of neighbor discovery, end. */
+/* Port, outer headers, eth, two tags, IP, fragment header, layer 4, two
+ * options of neighbor discovery, end. */
 #define OFFLOAD_MAX_ITEMS (12 + OFFLOAD_MAX_TUNNEL_ITEMS)
 
 /* What is known of each packet that some items match. */

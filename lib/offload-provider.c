@@ -24,8 +24,10 @@
 #include "offload-form.h"
 #include "offload-group.h"
 #include "offload-match.h"
+#include "offload-meter.h"
 #include "offload-miss.h"
 #include "offload-refusal.h"
+#include "offload-retry.h"
 #include "offload-rule.h"
 #include "offload-sample.h"
 #include "offload-tunnel.h"
@@ -40,6 +42,7 @@ COVERAGE_DEFINE(offload_flow_add);
 COVERAGE_DEFINE(offload_flow_modify);
 COVERAGE_DEFINE(offload_flow_delete);
 COVERAGE_DEFINE(offload_flow_refused);
+COVERAGE_DEFINE(offload_flow_retry);
 
 static struct vlog_rate_limit debug_rl = VLOG_RATE_LIMIT_INIT(600, 600);
 
@@ -173,10 +176,17 @@ put_jump(uint32_t recirc_id, odp_port_t tnl_port, uint32_t *group,
 }
 
 static bool
-put_meter(uint32_t id OVS_UNUSED, uint32_t *mtr_id OVS_UNUSED,
-          struct offload_refusal *refusal, void *put_ OVS_UNUSED)
+put_meter(uint32_t id, uint32_t *mtr_id, struct offload_refusal *refusal,
+          void *put_)
 {
-    return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_METER);
+    struct put *put = put_;
+    struct offload_meter *meter;
+
+    meter = offload_meter_ref(put->domain, id, mtr_id, refusal);
+    if (meter) {
+        offload_ties_add_meter(put->ties, meter);
+    }
+    return meter != NULL;
 }
 
 /* What collectors are told of a packet includes its tunnel, which the copy of
@@ -373,6 +383,9 @@ offload_flow_put(struct offload_flow *flow, const struct match *match,
                                        &refusal);
     }
     offload_flow_set_state(flow, error ? &refusal : NULL);
+    if (error && refusal.code == OFFLOAD_REFUSAL_NIC_FULL) {
+        offload_retry_add(flow, false);
+    }
 
     ovs_mutex_lock(&port->mutex);
     port->n_puts++;
@@ -391,6 +404,36 @@ offload_flow_put(struct offload_flow *flow, const struct match *match,
         COVERAGE_INC(offload_flow_modify);
     } else {
         COVERAGE_INC(offload_flow_add);
+    }
+}
+
+/* Offers a few megaflows again that were refused, or lost their rule, for a
+ * reason that has passed.  The ports of all of them stay, since the caller has
+ * dpif-netdev's port_rwlock. */
+static void
+run_retries(void)
+{
+    for (int i = 0; i < 4; i++) {
+        struct offload_flow *flow = offload_retry_pop();
+
+        if (!flow) {
+            break;
+        }
+        ovs_mutex_lock(&flow->mutex);
+        if (!flow->dead && !flow->rule && flow->actions
+            && is_served(flow->port->netdev)) {
+            struct nlattr *actions = xmemdup(flow->actions,
+                                             MAX(flow->actions_len, 1));
+            struct match match;
+
+            minimatch_expand(&flow->match, &match);
+            COVERAGE_INC(offload_flow_retry);
+            offload_flow_put(flow, &match, actions, flow->actions_len,
+                             flow->orig_in_port);
+            free(actions);
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
     }
 }
 
@@ -424,12 +467,13 @@ offload_provider_flow_put(struct netdev *netdev, struct match *match,
             offload_flow_put(flow, match, actions, actions_len,
                              info->orig_in_port);
             if (stats) {
-                offload_flow_get_stats(flow, stats);
+                offload_flow_tell_stats(flow, stats);
             }
         }
         ovs_mutex_unlock(&flow->mutex);
         offload_flow_unref(flow);
     } while (dead);
+    run_retries();
 
     /* Offload threads have no poll loop that would publish their counts. */
     coverage_try_clear();
@@ -463,12 +507,13 @@ offload_provider_flow_del(struct netdev *netdev, const ovs_u128 *ufid,
             error = offload_flow_drop_rule(flow);
         }
         if (stats) {
-            offload_flow_get_stats(flow, stats);
+            offload_flow_tell_stats(flow, stats);
         }
         offload_flow_remove(flow);
     }
     ovs_mutex_unlock(&flow->mutex);
     offload_flow_unref(flow);
+    run_retries();
     return error;
 }
 
@@ -508,9 +553,14 @@ offload_provider_flow_get(struct netdev *netdev,
     } else if (!flow->past.n_packets) {
         error = ENOENT;
     }
-    offload_flow_get_stats(flow, stats);
+    if (error) {
+        offload_flow_get_stats(flow, stats);
+    } else {
+        offload_flow_tell_stats(flow, stats);
+    }
     ovs_mutex_unlock(&flow->mutex);
     offload_flow_unref(flow);
+    run_retries();
     return error;
 }
 
@@ -583,6 +633,26 @@ const struct netdev_flow_api offload_provider_api = {
     .init_flow_api = offload_provider_init_flow_api,
     .uninit_flow_api = offload_provider_uninit_flow_api,
 };
+
+/* OVS has the NIC forget rules when it stops a port to reconfigure it, unless
+ * the driver keeps them. */
+void
+offload_provider_reconfigure(struct netdev *netdev)
+{
+    struct rte_eth_dev_info info;
+    struct offload_port *port;
+    int port_id;
+
+    if (!is_served(netdev)) {
+        return;
+    }
+    port = offload_port_get(netdev);
+    port_id = netdev_dpdk_get_port_id(netdev);
+    if (port && port_id >= 0 && !rte_eth_dev_info_get(port_id, &info)
+        && !(info.dev_capa & RTE_ETH_DEV_CAPA_FLOW_RULE_KEEP)) {
+        offload_port_lose_rules(port);
+    }
+}
 
 void
 offload_provider_init(void)

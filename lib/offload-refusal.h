@@ -107,6 +107,8 @@
         "action ct")                                                          \
     OFFLOAD_REFUSAL(ACTION_METER, "action-meter",                             \
         "action meter: the NIC does not have the meter")                      \
+    OFFLOAD_REFUSAL(METER_BANDS, "action-meter-bands",                        \
+        "action meter: the meter has several bands")                          \
     OFFLOAD_REFUSAL(ACTION_TRUNC, "action-trunc",                             \
         "action trunc: rte_flow can not cut packets")                         \
     OFFLOAD_REFUSAL(ACTION_CHECK_PKT_LEN, "action-check_pkt_len",             \
@@ -187,6 +189,8 @@
         "the NIC has a rule with the same match")                             \
     OFFLOAD_REFUSAL(NIC_GONE, "nic-gone",                                     \
         "the NIC was removed")                                                \
+    OFFLOAD_REFUSAL(NIC_RESTART, "nic-restart",                               \
+        "the NIC forgets rules while a port is reconfigured")                 \
     OFFLOAD_REFUSAL(NIC_STUCK, "nic-stuck",                                   \
         "the NIC did not give up an older rule of this megaflow")
 

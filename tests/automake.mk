@@ -67,8 +67,12 @@ EXTRA_DIST += \
 	tests/differential/compare.py \
 	tests/differential/differential \
 	tests/differential/generate.py \
+	tests/differential/mutate \
+	tests/differential/mutations \
 	tests/differential/packets.py \
+	tests/differential/runner.py \
 	tests/differential/shrink.py \
+	tests/differential/tunnels.py \
 	tests/differential/world.py
 
 # "make check-differential N=1000000": so many packets, with a new seed each
@@ -81,6 +85,13 @@ check-differential: all $(check_PROGRAMS)
 	  '$(abs_srcdir)/tests/differential/differential' \
 	  --build '$(abs_builddir)' --count $(N) $(SEED:%=--seed %) $(ARGS)
 .PHONY: check-differential
+
+# Whether that test notices when the provider is broken.
+check-mutations: all $(check_PROGRAMS)
+	$(srcdir)/tests/run-suite -c 'exec python3 "$$@"' sh \
+	  '$(abs_srcdir)/tests/differential/mutate' \
+	  --build '$(abs_builddir)' $(ARGS)
+.PHONY: check-mutations
 
 TESTSUITE_AT += tests/migration.at
 

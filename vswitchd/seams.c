@@ -24,10 +24,12 @@
 #include <errno.h>
 
 #include "dpdk.h"
+#include "dpif.h"
 #include "netdev-dpdk.h"
 #include "netdev-dpdkvdpa.h"
 #include "netdev-offload-provider.h"
 #include "netdev-provider.h"
+#include "offload-meter.h"
 #include "offload-miss.h"
 #include "offload-provider.h"
 #include "util.h"
@@ -219,6 +221,79 @@ __wrap_dp_netdev_impl_set_default_by_name(const char *name)
 {
     return (offload_miss_impl_ok(name)
             ? __real_dp_netdev_impl_set_default_by_name(name) : -ENOTSUP);
+}
+
+/* dpif_meter_set(), dpif_meter_get() and dpif_meter_del(), from
+ * ofproto/ofproto-dpif.c, for meters of OpenFlow.
+ *
+ * dpif-netdev does not tell providers of them. */
+int __real_dpif_meter_set(struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_config *);
+int __wrap_dpif_meter_set(struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_config *);
+int __real_dpif_meter_get(const struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_stats *, uint16_t n_bands);
+int __wrap_dpif_meter_get(const struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_stats *, uint16_t n_bands);
+int __real_dpif_meter_del(struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_stats *, uint16_t n_bands);
+int __wrap_dpif_meter_del(struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_stats *, uint16_t n_bands);
+
+static bool
+has_our_meters(const struct dpif *dpif)
+{
+    return !strcmp(dpif_type(dpif), "netdev");
+}
+
+int
+__wrap_dpif_meter_set(struct dpif *dpif, ofproto_meter_id id,
+                      struct ofputil_meter_config *config)
+{
+    int error = __real_dpif_meter_set(dpif, id, config);
+
+    if (!error && has_our_meters(dpif)) {
+        offload_meter_set(id.uint32, config);
+    }
+    return error;
+}
+
+int
+__wrap_dpif_meter_get(const struct dpif *dpif, ofproto_meter_id id,
+                      struct ofputil_meter_stats *stats, uint16_t n_bands)
+{
+    int error = __real_dpif_meter_get(dpif, id, stats, n_bands);
+
+    if (!error && stats && has_our_meters(dpif)) {
+        offload_meter_add_stats(id.uint32, stats, n_bands);
+    }
+    return error;
+}
+
+int
+__wrap_dpif_meter_del(struct dpif *dpif, ofproto_meter_id id,
+                      struct ofputil_meter_stats *stats, uint16_t n_bands)
+{
+    int error = __real_dpif_meter_del(dpif, id, stats, n_bands);
+
+    if (has_our_meters(dpif)) {
+        offload_meter_del(id.uint32);
+    }
+    return error;
+}
+
+/* netdev_reconfigure(), from lib/dpif-netdev.c, before a port's queues or
+ * other things are changed.
+ *
+ * Most NICs forget the rules of a port that is stopped. */
+int __real_netdev_reconfigure(struct netdev *);
+int __wrap_netdev_reconfigure(struct netdev *);
+
+int
+__wrap_netdev_reconfigure(struct netdev *netdev)
+{
+    offload_provider_reconfigure(netdev);
+    return __real_netdev_reconfigure(netdev);
 }
 
 /* xnanosleep_no_quiesce(), from lib/dpif-netdev.c, by PMD threads whose ports

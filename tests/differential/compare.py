@@ -139,12 +139,17 @@ def fields_of(text):
     names = []
     text = re.sub(r"\{(.*?)\}", geneve_option,
                   text.partition(" actions:")[0])
+    tags = 0
     for token in re.findall(r"[^(),]*\(|\)|[^(),]+", text):
         if token == ")":
             names = names[:-1]
             continue
         if token.endswith("("):
-            names.append(token[:-1])
+            # What is behind tags has names like what is behind none.
+            name = token[:-1]
+            tags += name == "vlan"
+            names.append({"encap": "", "vlan": "vlan%d" % tags}.get(name,
+                                                                    name))
             continue
         name, _, value = token.rpartition("=")
         value, slash, mask = value.partition("/")
@@ -152,10 +157,14 @@ def fields_of(text):
         mask = number_of(mask) if slash else -1
         if isinstance(value, str) or isinstance(mask, str):
             value, mask = token, None
-        name = "/".join(names + [name])
+        name = "/".join(filter(None, names + [name]))
+        if name == "eth_type":
+            fields.pop(name, None)
         while name in fields:   # Another MPLS label.
             name += "'"
         fields[name] = (value, mask)
+    # Whether there is a second tag may be left open.
+    fields["tagged"] = (tags > 0, -1)
     return fields
 
 

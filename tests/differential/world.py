@@ -490,11 +490,15 @@ class World:
                                  bridge).splitlines():
             match = re.match(r"table_id=(\d+), duration=\S+"
                              r" n_packets=(\d+), n_bytes=(\d+), (.*)", line)
-            table = (int(match.group(1)) - self.table[bridge] if match
-                     else -1)
+            first = self.table[bridge]
+            table = int(match.group(1)) - first if match else -1
             if 0 <= table < TABLES:
-                counters["%s table=%d,%s" % (bridge, table,
-                                             match.group(4))] = (
+                # The pipeline's own numbers of its tables.
+                flow = re.sub(r"resubmit\(([^,]*),(\d+)\)", lambda found: (
+                    "resubmit(%s,%d)" % (found.group(1),
+                                         int(found.group(2)) - first)),
+                              match.group(4))
+                counters["%s table=%d,%s" % (bridge, table, flow)] = (
                     int(match.group(2)), int(match.group(3)))
         return counters
 

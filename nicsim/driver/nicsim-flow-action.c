@@ -45,7 +45,8 @@ nicsim_action_refuse_conf(struct nicsim_actions *a,
                           const struct rte_flow_action *action,
                           const char *why)
 {
-    return nicsim_action_refuse(a, action, RTE_FLOW_ERROR_TYPE_ACTION_CONF, why);
+    return nicsim_action_refuse(a, action, RTE_FLOW_ERROR_TYPE_ACTION_CONF,
+                                why);
 }
 
 static int
@@ -64,8 +65,9 @@ parse_port_id(struct nicsim_actions *a, const struct rte_flow_action *action,
     const struct rte_flow_action_port_id *conf = action->conf;
 
     if (conf->original || conf->reserved) {
-        return nicsim_action_refuse_conf(a, action, "there is no other port than the one "
-                           "with this id (original)");
+        return nicsim_action_refuse_conf(a, action, "there is no other port "
+                                         "than the one with this id "
+                                         "(original)");
     }
     return parse_output(a, action, conf->id, hw);
 }
@@ -86,7 +88,8 @@ parse_jump(struct nicsim_actions *a, const struct rte_flow_action *action,
     const struct rte_flow_action_jump *conf = action->conf;
 
     if (conf->group > NICSIM_MAX_GROUP) {
-        return nicsim_action_refuse_conf(a, action, "the NIC has no group of this number");
+        return nicsim_action_refuse_conf(a, action, "the NIC has no group of "
+                                         "this number");
     }
     if (conf->group == a->attr->group || !conf->group) {
         return nicsim_action_refuse_conf(a, action, "leads to group 0 or to "
@@ -187,7 +190,8 @@ parse_push_vlan(struct nicsim_actions *a, const struct rte_flow_action *action,
 
     hw->arg = rte_be_to_cpu_16(conf->ethertype);
     if (hw->arg != RTE_ETHER_TYPE_VLAN && hw->arg != RTE_ETHER_TYPE_QINQ) {
-        return nicsim_action_refuse_conf(a, action, "a tag has type 0x8100 or 0x88a8");
+        return nicsim_action_refuse_conf(a, action, "a tag has type 0x8100 or "
+                                         "0x88a8");
     }
     return 0;
 }
@@ -199,8 +203,9 @@ parse_vlan_vid(struct nicsim_actions *a, const struct rte_flow_action *action,
     const struct rte_flow_action_of_set_vlan_vid *conf = action->conf;
 
     hw->arg = rte_be_to_cpu_16(conf->vlan_vid);
-    return hw->arg > 4095 ? nicsim_action_refuse_conf(a, action, "a VLAN id has 12 bits")
-           : 0;
+    return (hw->arg > 4095
+            ? nicsim_action_refuse_conf(a, action, "a VLAN id has 12 bits")
+            : 0);
 }
 
 static int
@@ -210,7 +215,9 @@ parse_vlan_pcp(struct nicsim_actions *a, const struct rte_flow_action *action,
     const struct rte_flow_action_of_set_vlan_pcp *conf = action->conf;
 
     hw->arg = conf->vlan_pcp;
-    return hw->arg > 7 ? nicsim_action_refuse_conf(a, action, "a priority has 3 bits") : 0;
+    return (hw->arg > 7
+            ? nicsim_action_refuse_conf(a, action, "a priority has 3 bits")
+            : 0);
 }
 
 #define ROW(TYPE, HW)                                                   \

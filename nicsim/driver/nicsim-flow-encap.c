@@ -128,7 +128,7 @@ put_item(struct header *h, const struct rte_flow_item *item, int *layer)
         put_type(h, RTE_ETHER_TYPE_VLAN);
         at = put(h, item->spec, sizeof(struct rte_vlan_hdr));
         h->type = at + 2;
-        ++*layer;
+        *layer += 1;
         return true;
 
     case RTE_FLOW_ITEM_TYPE_IPV4:

@@ -74,7 +74,8 @@ parse_eth(struct nicsim_pattern *p, const struct rte_flow_item *item,
         return 0;
     }
     if (mask->reserved) {
-        return nicsim_pattern_refuse_mask(p, item, "field reserved can not be matched");
+        return nicsim_pattern_refuse_mask(p, item, "field reserved can not be "
+                                          "matched");
     }
     if (mask->has_vlan) {
         p->more_vlans = spec->has_vlan;
@@ -99,13 +100,15 @@ parse_vlan(struct nicsim_pattern *p, const struct rte_flow_item *item,
     struct nicsim_key *k = p->k;
 
     if (p->more_vlans == 0
-        || !nicsim_pattern_require(p, outer ? NICSIM_P_VLAN : NICSIM_P_VLAN2, true)) {
+        || !nicsim_pattern_require(p, outer ? NICSIM_P_VLAN : NICSIM_P_VLAN2,
+                                   true)) {
         return nicsim_pattern_contradiction(p, item);
     }
     if (p->type_item) {
         if (!is_tpid(p->type)) {
             return nicsim_pattern_refuse(p, item, RTE_FLOW_ERROR_TYPE_ITEM,
-                               "follows a header whose type says otherwise");
+                                         "follows a header whose type says "
+                                         "otherwise");
         }
         *(outer ? &km->vlan_tpid : &km->vlan2_tpid) = 0xffff;
         *(outer ? &k->vlan_tpid : &k->vlan2_tpid) = rte_cpu_to_be_16(p->type);
@@ -116,12 +119,14 @@ parse_vlan(struct nicsim_pattern *p, const struct rte_flow_item *item,
         return 0;
     }
     if (mask->reserved) {
-        return nicsim_pattern_refuse_mask(p, item, "field reserved can not be matched");
+        return nicsim_pattern_refuse_mask(p, item, "field reserved can not be "
+                                          "matched");
     }
     if (mask->has_more_vlan) {
         if (!outer) {
-            return nicsim_pattern_refuse_mask(p, item, "field has_more_vlan can not be matched "
-                               "behind two tags");
+            return nicsim_pattern_refuse_mask(p, item, "field has_more_vlan "
+                                              "can not be matched behind two "
+                                              "tags");
         }
         p->more_vlans = spec->has_more_vlan;
     }
@@ -134,14 +139,17 @@ parse_vlan(struct nicsim_pattern *p, const struct rte_flow_item *item,
 /* Layer 3. */
 
 static const struct nicsim_item_field ipv4_fields[] = {
-    NICSIM_FIELD_TO(rte_flow_item_ipv4, hdr.version_ihl, "version_ihl", FUNCTION),
+    NICSIM_FIELD_TO(rte_flow_item_ipv4, hdr.version_ihl, "version_ihl",
+                    FUNCTION),
     NICSIM_FIELD(rte_flow_item_ipv4, hdr.type_of_service, "tos", ip_tos),
     NICSIM_FIELD_TO(rte_flow_item_ipv4, hdr.total_length, "length", NOTHING),
     NICSIM_FIELD_TO(rte_flow_item_ipv4, hdr.packet_id, "packet_id", NOTHING),
-    NICSIM_FIELD_TO(rte_flow_item_ipv4, hdr.fragment_offset, "fragment_offset", RANGE),
+    NICSIM_FIELD_TO(rte_flow_item_ipv4, hdr.fragment_offset,
+                    "fragment_offset", RANGE),
     NICSIM_FIELD(rte_flow_item_ipv4, hdr.time_to_live, "ttl", ip_ttl),
     NICSIM_FIELD(rte_flow_item_ipv4, hdr.next_proto_id, "proto", ip_proto),
-    NICSIM_FIELD_TO(rte_flow_item_ipv4, hdr.hdr_checksum, "hdr_checksum", NOTHING),
+    NICSIM_FIELD_TO(rte_flow_item_ipv4, hdr.hdr_checksum, "hdr_checksum",
+                    NOTHING),
     NICSIM_FIELD(rte_flow_item_ipv4, hdr.src_addr, "src", ip_src),
     NICSIM_FIELD(rte_flow_item_ipv4, hdr.dst_addr, "dst", ip_dst),
     NICSIM_FIELDS_END
@@ -178,7 +186,8 @@ parse_frag(struct nicsim_pattern *p, const struct rte_flow_item *item,
 
             snprintf(why, sizeof why, "field %s: no range but that of all "
                      "fragments or all later fragments", field);
-            return nicsim_pattern_refuse(p, item, RTE_FLOW_ERROR_TYPE_ITEM_LAST, why);
+            return nicsim_pattern_refuse(p, item,
+                                         RTE_FLOW_ERROR_TYPE_ITEM_LAST, why);
         }
     }
     p->km->ip_frag = rte_cpu_to_be_16(exact);
@@ -242,18 +251,21 @@ parse_ipv6(struct nicsim_pattern *p, const struct rte_flow_item *item,
     m = rte_be_to_cpu_32(mask->hdr.vtc_flow);
     s = rte_be_to_cpu_32(spec->hdr.vtc_flow) & m;
     if (m >> 28) {
-        return nicsim_pattern_refuse_mask(p, item, "field vtc_flow: the version can not be matched");
+        return nicsim_pattern_refuse_mask(p, item, "field vtc_flow: the "
+                                          "version can not be matched");
     }
     km->ip_tos = m >> RTE_IPV6_HDR_TC_SHIFT;
     k->ip_tos = s >> RTE_IPV6_HDR_TC_SHIFT;
     km->ip6_label = rte_cpu_to_be_32(m & RTE_IPV6_HDR_FL_MASK);
     k->ip6_label = rte_cpu_to_be_32(s & RTE_IPV6_HDR_FL_MASK);
     if (mask->reserved) {
-        return nicsim_pattern_refuse_mask(p, item, "field reserved can not be matched");
+        return nicsim_pattern_refuse_mask(p, item, "field reserved can not be "
+                                          "matched");
     }
 #define EXT(FIELD, BIT)                                                 \
     if (mask->has_##FIELD##_ext) {                                      \
-        nicsim_pattern_require(p, NICSIM_P_EXT_##BIT, spec->has_##FIELD##_ext);        \
+        nicsim_pattern_require(p, NICSIM_P_EXT_##BIT,                   \
+                               spec->has_##FIELD##_ext);                \
     }
     EXT(hop, HOP)
     EXT(route, ROUTE)
@@ -325,8 +337,10 @@ static const struct rte_flow_item_ipv6_frag_ext frag_ext_mask = {
 static const struct nicsim_item_field frag_ext_fields[] = {
     NICSIM_FIELD(rte_flow_item_ipv6_frag_ext, hdr.next_header, "next_hdr",
                  ip6_frag_next),
-    NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.reserved, "reserved", NOTHING),
-    NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.frag_data, "frag_data", RANGE),
+    NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.reserved, "reserved",
+                    NOTHING),
+    NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.frag_data, "frag_data",
+                    RANGE),
     NICSIM_FIELD_TO(rte_flow_item_ipv6_frag_ext, hdr.id, "id", NOTHING),
     NICSIM_FIELDS_END
 };

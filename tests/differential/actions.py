@@ -159,7 +159,8 @@ def make_groups(gen):
             gen.meter_ids.append(meter)
     if gen.has("groups", .3):
         for group in range(1, rnd.randint(2, 4)):
-            kind = rnd.choice(("all", "all", "select", "indirect"))
+            kind = rnd.choice(("all", "all", "all", "select", "indirect",
+                               "indirect"))
             if kind == "select" and not gen.has("recirc"):
                 kind = "all"
             n = 1 if kind == "indirect" else rnd.randint(1, 3)

@@ -25,7 +25,7 @@ KINDS = (
     (3, "tcp6", IPV6, TCP, None), (3, "udp6", IPV6, UDP, None),
     (1, "sctp6", IPV6, SCTP, None), (2, "icmp6", IPV6, ICMP6, None),
     (2, "ipv6", IPV6, None, None), (1, "nd", IPV6, ICMP6, "arp"),
-    (2, "arp", ARP, None, "arp"), (.5, "rarp", RARP, None, "arp"),
+    (2, "arp", ARP, None, "arp"), (.2, "rarp", RARP, None, "arp"),
     (2, "mpls", MPLS, None, "mpls"), (1, "other", 0x88b7, None, None),
     (2, None, None, None, None),
 )
@@ -334,7 +334,8 @@ class Generator:
         rnd = self.rnd
         _, name, eth_type, proto, _ = kind
         if name is None:
-            eth_type = rnd.choice((IPV4, IPV6, ARP, 0x88b7, 46, VLAN))
+            eth_type = rnd.choice((IPV4, IPV4, IPV6, IPV6, ARP, ARP, 0x88b7,
+                                   0x88b7, VLAN, VLAN, 46))
         packet = Packet(eth_type, proto or 0)
         if proto is None and eth_type in (IPV4, IPV6):
             packet.proto = rnd.choice((TCP, UDP, SCTP, 253,

@@ -278,7 +278,7 @@ def spoil(packet, rnd):
     if packet.l3_type() == IPV4:
         ways += ["ip_csum", "options", "options", "ihl"]
     if packet.l3_type() == IPV6:
-        ways += ["ext", "ext", "ext", "ext_len"]
+        ways += ["ext", "ext", "ext_len"]
     if packet.proto == UDP:
         ways += ["udp_len", "no_csum"]
     if packet.proto == TCP:

@@ -16,7 +16,6 @@ from world import Broken, Refused, World
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-PACKETS = 100                   # Of one case.
 MAX_FAILURES = 5
 
 
@@ -28,6 +27,8 @@ def add_arguments(parser):
     parser.add_argument("--features", default=",".join(FEATURES),
                         help="what pipelines may have (all of: %s)"
                         % ",".join(FEATURES))
+    parser.add_argument("--packets", type=int, default=100,
+                        help="packets of one case (100)")
     parser.add_argument("--no-offload", action="store_true",
                         help="neither with offload: tests the test")
     parser.add_argument("--shrink", type=int, default=120, metavar="SECONDS",
@@ -166,7 +167,7 @@ class Runner:
         generator = Generator(rnd, features, self.topology)
         if "normal" in features and rnd.random() < .05:
             generator.case.sequential = True
-        return generator.make(PACKETS)
+        return generator.make(self.args.packets)
 
     def run_one(self, seed, index, tally):
         case = self.make(seed, index)

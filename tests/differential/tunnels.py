@@ -178,7 +178,7 @@ def wrap(gen, name, values, inner):
     if udp:
         outer.tp_src = rnd.choice((40000, 40001, 50000))
         outer.tp_dst = UDP_PORTS[kind]
-        if rnd.random() < .05:
+        if rnd.random() < .02:
             outer.tp_dst ^= 1
         if version == 4 and rnd.random() < .8:
             outer.defects["no_csum"] = True

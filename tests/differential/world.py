@@ -453,6 +453,11 @@ class World:
         result.megaflows = self.megaflows()
         result.n_in_nic = sum(flow.offloaded != "no"
                               for flow in result.megaflows)
+        if self.offload:
+            unknown = (len(result.megaflows) - result.n_in_nic
+                       - sum(result.reasons.values()))
+            if unknown > 0:
+                result.reasons["(nobody knows why)"] = unknown
         self.unixctl("revalidator/purge")
         for bridge in self.bridges:
             result.flows.update(self.openflow_counters(bridge))

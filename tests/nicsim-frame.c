@@ -285,7 +285,7 @@ frame_make(struct frame *f, char **words, int n)
     const char *from = word_value(words, n, "from");
     const char *to = word_value(words, n, "to");
     uint8_t proto = l4_proto(words, n);
-    static uint8_t data[FRAME_MAX];
+    uint8_t *data = malloc(FRAME_MAX);  /* An inner frame has its own. */
     uint32_t n_data, payload;
     uint8_t *l3, *l4;
     uint32_t start;
@@ -370,6 +370,7 @@ frame_make(struct frame *f, char **words, int n)
             field[0] ^= 0x55;
         }
     }
+    free(data);
     f->len += word_number(words, n, "pad", 0);
     f->len = word_number(words, n, "cut", f->len);
 }

@@ -76,6 +76,7 @@ void cmd_disconnect(char **words, int n);
 
 /* nicsim-host-packet.c. */
 void cmd_tx(char **words, int n);
+void cmd_mangle(char **words, int n);
 void cmd_rx(char **words, int n);
 void cmd_quiet(char **words, int n);
 void cmd_badbufs(char **words, int n);

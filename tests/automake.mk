@@ -9,7 +9,11 @@ TESTSUITE_AT = \
 	tests/guest.at \
 	tests/sandbox.at
 
-TESTSUITE_AT += tests/offload-translate.at tests/offload-nic.at
+TESTSUITE_AT += \
+	tests/offload-groups.at \
+	tests/offload-nic.at \
+	tests/offload-translate.at
+EXTRA_DIST += tests/tunnel_ping.py
 
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
 EXTRA_DIST += \

@@ -15,8 +15,8 @@ static const struct {
     uint32_t item;
 } item_names[] = {
     { "represented_port", NICSIM_ITEM_PORT },
-    { "port", NICSIM_ITEM_PORT | NICSIM_ITEM_PORT_ID },
     { "port_id", NICSIM_ITEM_PORT_ID },
+    { "port", NICSIM_ITEM_PORT | NICSIM_ITEM_PORT_ID },
     { "eth", NICSIM_ITEM_ETH },
     { "vlan", NICSIM_ITEM_VLAN },
     { "ipv4", NICSIM_ITEM_IPV4 },

@@ -194,8 +194,8 @@ classify_stat(const char *name)
 }
 
 /* Decides what each of the 'n' statistics called 'names' counts.  One that is
- * called just "errors" is the sum of the others, but for what was dropped since
- * the guest had no room. */
+ * called just "errors" is the sum of the others, but for what was dropped
+ * since the guest had no room. */
 static void
 classify_stats(const struct rte_vdpa_stat_name *names, int n, uint8_t *kinds)
 {

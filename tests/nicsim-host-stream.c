@@ -176,7 +176,7 @@ cmd_vstream(char **words, int n)
             next_cut += every;
         }
         receive_some(&s);
-        if (passed(&start, 30000)) {
+        if (passed(&start, 4 * TIMEOUT_MS)) {
             break;
         }
     }

@@ -590,6 +590,7 @@ cmd_vspread(char **words, int n)
                 left--;
             }
         }
+        usleep(50);
     }
     printf("vspread %s:", words[0]);
     for (uint32_t i = 0; i < n_pairs; i++) {

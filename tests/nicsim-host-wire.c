@@ -19,7 +19,7 @@
 #include "nicsim-frame.h"
 #include "nicsim-host.h"
 
-#define TIMEOUT_MS 5000
+#define TIMEOUT_MS 30000
 
 static int wire = -1;
 static char wire_name[IFNAMSIZ];

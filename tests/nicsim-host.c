@@ -115,7 +115,7 @@ receive(int fds[2])
     struct cmsghdr *cmsg;
     ssize_t n;
 
-    if (poll(&pfd, 1, 10000) != 1) {
+    if (poll(&pfd, 1, TIMEOUT_MS) != 1) {
         die("no reply");
     }
     n = recvmsg(c->sock, &mh, MSG_CMSG_CLOEXEC);
@@ -352,7 +352,7 @@ cmd_disconnect(char **words, int n)
     if (c->event_fd > 0) {
         struct pollfd pfd = { .fd = c->event_fd };
 
-        poll(&pfd, 1, 10000);
+        poll(&pfd, 1, TIMEOUT_MS);
         close(c->event_fd);
     }
 }

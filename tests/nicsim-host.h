@@ -17,7 +17,7 @@
 #define PAGE        4096
 #define MEMORY      (64 << 20)  /* Of one connection. */
 #define BUF_SIZE    2048
-#define TIMEOUT_MS  5000
+#define TIMEOUT_MS  30000
 #define QUIET_MS    50          /* How long nothing has to come. */
 
 /* A ring and its buffers, one for each slot. */

@@ -90,7 +90,9 @@ make_socket(const char *address, const char *port, int type)
     if (fd < 0) {
         err(1, "socket");
     }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (!address) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    }
     if (address ? connect(fd, &to.any, length) : bind(fd, &to.any, length)) {
         err(1, "%s port %s", address ? address : "any address", port);
     }

@@ -5,6 +5,8 @@
 
 #include "vdpa.h"
 
+#include <rte_prefetch.h>
+
 #include "checksum.h"
 #include "function.h"
 #include "log.h"
@@ -140,6 +142,20 @@ choose_queue(struct vdpa *vdpa, struct packet *p)
     return &vdpa->vqs[2 * queue];
 }
 
+/* Has the usual chain at hand for the next frame, if there is one, and its
+ * buffer in the cache. */
+static inline bool
+fetch_ahead(struct virtq *vq)
+{
+    vq->ahead = virtq_fetch_single(vq, vq->pos, true, &vq->next,
+                                   &vq->next_piece);
+    if (likely(vq->ahead)) {
+        __builtin_prefetch(vq->next_piece.data, 1);
+        __builtin_prefetch(vq->next_piece.data + RTE_CACHE_LINE_SIZE, 1);
+    }
+    return vq->ahead;
+}
+
 /* Puts 'p' into several pieces or chains of 'vq', or finds that it can't be
  * done.  Returns the error. */
 static enum nicsim_vq_error __attribute__((noinline))
@@ -150,6 +166,7 @@ deliver_slowly(struct vdpa *vdpa, struct virtq *vq, const struct packet *p,
     enum nicsim_vq_error error;
     struct room room;
 
+    vq->ahead = false;
     error = find_room(vq, len, vdpa->header_len, vdpa->mergeable, &room);
     if (error) {
         for (uint32_t i = 0; i < room.n; i++) {
@@ -181,8 +198,6 @@ vdpa_rx_deliver(struct function *fn, struct packet *p)
 {
     struct vdpa *vdpa = fn->vdpa;
     enum nicsim_vq_error error;
-    struct packet_frag piece;
-    struct virtq_chain chain;
     struct virtq *vq;
     vnet_header h;
 
@@ -206,18 +221,19 @@ vdpa_rx_deliver(struct function *fn, struct packet *p)
         checksum_verify(p);
     }
     vnet_to_guest(p, &h, vdpa->guest_csum);
-    if (likely(virtq_fetch_single(vq, vq->pos, true, &chain, &piece)
-               && piece.len >= sizeof h + p->len
+    if (likely((vq->ahead || fetch_ahead(vq))
+               && vq->next_piece.len >= sizeof h + p->len
                && vdpa->header_len == sizeof h)) {
-        uint8_t *dst = (uint8_t *) piece.data;
+        uint8_t *dst = (uint8_t *) vq->next_piece.data;
 
         memcpy(dst, &h, sizeof h);
         packet_read(p, 0, dst + sizeof h, p->len);
         if (unlikely(vdpa->log)) {
             vdpa_log(vdpa, dma_address(&vdpa->dma, dst), sizeof h + p->len);
         }
-        virtq_put(vq, &chain, sizeof h + p->len);
+        virtq_put(vq, &vq->next, sizeof h + p->len);
         mark_dirty(fn->nic, vq);
+        fetch_ahead(vq);
     } else {
         error = deliver_slowly(vdpa, vq, p, &h);
         if (unlikely(error)) {

@@ -97,6 +97,7 @@ vdpa_tx_poll(struct virtq *vq)
             break;
         }
         rte_prefetch0(p->frags[0].data);
+        rte_prefetch0(p->frags[0].data + RTE_CACHE_LINE_SIZE);
         n_bytes += c->len;
         n++;
         virtq_advance(vq, &at, c);

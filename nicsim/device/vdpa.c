@@ -612,7 +612,18 @@ vdpa_log_slow(struct vdpa *vdpa, uint64_t addr, uint64_t len)
     }
 }
 
-/* Stops the queues of guests whose memory was taken away. */
+/* Stops all queues of a guest whose memory was taken away. */
+void
+vdpa_memory_gone(struct vdpa *vdpa)
+{
+    for (int i = 0; i < NICSIM_MAX_VQS; i++) {
+        if (vdpa->vqs[i].running) {
+            virtq_break(&vdpa->vqs[i], NICSIM_VQ_MEMORY_GONE);
+        }
+    }
+}
+
+/* Does that where it is due. */
 void
 vdpa_check_memory(struct nic *nic)
 {
@@ -620,11 +631,7 @@ vdpa_check_memory(struct nic *nic)
         struct vdpa *vdpa = nic->vfs[i].vdpa;
 
         if (unlikely(vdpa && vdpa->started && vdpa->gone)) {
-            for (int j = 0; j < NICSIM_MAX_VQS; j++) {
-                if (vdpa->vqs[j].running) {
-                    virtq_break(&vdpa->vqs[j], NICSIM_VQ_MEMORY_GONE);
-                }
-            }
+            vdpa_memory_gone(vdpa);
         }
     }
 }

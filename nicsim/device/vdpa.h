@@ -67,6 +67,7 @@ void vdpa_rx_flush(struct nic *);
 /* For virtq*.c. */
 const char *vdpa_name(const struct vdpa *);
 void vdpa_queue_broken(struct virtq *);
+void vdpa_memory_gone(struct vdpa *);
 void vdpa_log_slow(struct vdpa *, uint64_t addr, uint64_t len);
 
 /* Marks 'len' bytes of guest memory at 'addr', not 0, as written to. */

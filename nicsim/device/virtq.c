@@ -80,6 +80,7 @@ virtq_start(struct virtq *vq, uint64_t features, char *why)
     vq->event_idx = features >> VIRTIO_RING_F_EVENT_IDX & 1;
     vq->size = vq->setup_size;
     vq->unpublished = 0;
+    vq->ahead = false;
     error = vq->packed ? packed_start(vq, why) : split_start(vq, why);
     if (error) {
         return error;
@@ -114,6 +115,11 @@ virtq_error(struct virtq *vq, enum nicsim_vq_error error)
 void
 virtq_break(struct virtq *vq, enum nicsim_vq_error error)
 {
+    if (vq->vdpa->gone && error != NICSIM_VQ_MEMORY_GONE) {
+        /* What makes no sense are the zeros that took the memory's place. */
+        vdpa_memory_gone(vq->vdpa);
+        return;
+    }
     vq->errors[error]++;
     if (vq->running) {
         vq->running = false;

@@ -95,6 +95,11 @@ struct virtq {
             struct vring_packed_desc_event *device_event;
         };
     };
+    /* Receive queues: the chain at 'pos', if it was fetched ahead. */
+    bool ahead;
+    struct virtq_chain next;
+    struct packet_frag next_piece;
+
     int call_fd;                        /* -1: none. */
     bool dirty;                         /* In nic->dirty_vqs. */
 

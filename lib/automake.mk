@@ -42,6 +42,7 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-set.h \
 	lib/offload-show.c \
 	lib/offload-show.h \
+	lib/offload-support.h \
 	lib/offload-tunnel.c \
 	lib/offload-tunnel.h \
 	lib/offload-why.c \

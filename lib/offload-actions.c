@@ -14,6 +14,7 @@
 #include "offload-match.h"
 #include "offload-refusal.h"
 #include "offload-set.h"
+#include "offload-support.h"
 #include "offload-tunnel.h"
 #include "packets.h"
 #include "util.h"
@@ -402,46 +403,20 @@ parse_sample(struct actions_parser *ap, const struct nlattr *sample, bool last)
     return parse_userspace(ap, inner, ratio);
 }
 
+/* Why an action is refused that is not translated. */
 static enum offload_refusal_code
 untranslated_action(enum ovs_action_attr type)
 {
     switch (type) {
-    case OVS_ACTION_ATTR_HASH:
-        return OFFLOAD_REFUSAL_ACTION_HASH;
-    case OVS_ACTION_ATTR_CT:
-        return OFFLOAD_REFUSAL_ACTION_CT;
-    case OVS_ACTION_ATTR_TRUNC:
-        return OFFLOAD_REFUSAL_ACTION_TRUNC;
-    case OVS_ACTION_ATTR_CHECK_PKT_LEN:
-        return OFFLOAD_REFUSAL_ACTION_CHECK_PKT_LEN;
-    case OVS_ACTION_ATTR_LB_OUTPUT:
-        return OFFLOAD_REFUSAL_ACTION_LB_OUTPUT;
-    case OVS_ACTION_ATTR_PUSH_MPLS:
-    case OVS_ACTION_ATTR_ADD_MPLS:
-        return OFFLOAD_REFUSAL_ACTION_MPLS;
-    case OVS_ACTION_ATTR_PUSH_ETH:
-    case OVS_ACTION_ATTR_POP_ETH:
-        return OFFLOAD_REFUSAL_ACTION_ETH;
-    case OVS_ACTION_ATTR_PUSH_NSH:
-    case OVS_ACTION_ATTR_POP_NSH:
-        return OFFLOAD_REFUSAL_ACTION_NSH;
+#define OFFLOAD_ACTION(ATTR, NAME, RTE_FLOW, REFUSAL)                   \
+    case OVS_ACTION_ATTR_##ATTR:                                        \
+        return (OFFLOAD_REFUSAL_##REFUSAL                               \
+                ? OFFLOAD_REFUSAL_##REFUSAL                             \
+                : OFFLOAD_REFUSAL_ACTION_OTHER);
+    OFFLOAD_ACTIONS
+#undef OFFLOAD_ACTION
 
     case OVS_ACTION_ATTR_UNSPEC:
-    case OVS_ACTION_ATTR_OUTPUT:
-    case OVS_ACTION_ATTR_USERSPACE:
-    case OVS_ACTION_ATTR_SET:
-    case OVS_ACTION_ATTR_SET_MASKED:
-    case OVS_ACTION_ATTR_PUSH_VLAN:
-    case OVS_ACTION_ATTR_POP_VLAN:
-    case OVS_ACTION_ATTR_POP_MPLS:
-    case OVS_ACTION_ATTR_SAMPLE:
-    case OVS_ACTION_ATTR_RECIRC:
-    case OVS_ACTION_ATTR_METER:
-    case OVS_ACTION_ATTR_CLONE:
-    case OVS_ACTION_ATTR_CT_CLEAR:
-    case OVS_ACTION_ATTR_TUNNEL_PUSH:
-    case OVS_ACTION_ATTR_TUNNEL_POP:
-    case OVS_ACTION_ATTR_DROP:
     case __OVS_ACTION_ATTR_MAX:
     default:
         return OFFLOAD_REFUSAL_ACTION_OTHER;

@@ -13,6 +13,7 @@
 #include "openvswitch/match.h"
 #include "offload-form.h"
 #include "offload-refusal.h"
+#include "offload-support.h"
 #include "packets.h"
 #include "util.h"
 
@@ -54,6 +55,22 @@ offload_match_add(struct offload_match *om, enum rte_flow_item_type type,
     add_item(om, type, spec, mask, last);
 }
 
+/* A new field of struct flow has to be thought about: the tables name all that
+ * is in it. */
+BUILD_ASSERT_DECL(FLOW_WC_SEQ == 42);
+#define SIZEOF_FIELD(FIELD, ...) + sizeof(((struct flow *) NULL)->FIELD)
+#define OFFLOAD_ZERO SIZEOF_FIELD
+#define OFFLOAD_FIELD SIZEOF_FIELD
+#define OFFLOAD_NO_FIELD SIZEOF_FIELD
+BUILD_ASSERT_DECL((0 OFFLOAD_ZERO_FIELDS OFFLOAD_FIELDS OFFLOAD_NO_FIELDS)
+                  + sizeof(((struct flow *) NULL)->pad1)
+                  + sizeof(((struct flow *) NULL)->pad2)
+                  + sizeof(((struct flow *) NULL)->pad3)
+                  == sizeof(struct flow));
+#undef OFFLOAD_ZERO
+#undef OFFLOAD_FIELD
+#undef OFFLOAD_NO_FIELD
+
 /* The port where packets enter. */
 static void
 add_port_item(struct offload_match *om, uint16_t port_id, unsigned int forms)
@@ -81,58 +98,19 @@ parse_metadata(struct match_parser *mp)
 {
     struct offload_refusal *refusal = mp->refusal;
 
-    /* A new field of struct flow has to be thought about here and below. */
-    BUILD_ASSERT_DECL(FLOW_WC_SEQ == 42);
-
     if (mp->mask.recirc_id != UINT32_MAX && mp->key->recirc_id) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_RECIRC);
     }
-    if (MATCHED_NONZERO(mp, packet_type)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_PACKET_TYPE);
-    }
-    if (MATCHED_NONZERO(mp, ct_state) || MATCHED_NONZERO(mp, ct_zone)
-        || MATCHED_NONZERO(mp, ct_mark) || MATCHED_NONZERO(mp, ct_label)
-        || MATCHED_NONZERO(mp, ct_nw_proto) || MATCHED_NONZERO(mp, ct_nw_src)
-        || MATCHED_NONZERO(mp, ct_nw_dst) || MATCHED_NONZERO(mp, ct_ipv6_src)
-        || MATCHED_NONZERO(mp, ct_ipv6_dst) || MATCHED_NONZERO(mp, ct_tp_src)
-        || MATCHED_NONZERO(mp, ct_tp_dst)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_CT);
-    }
-    if (MATCHED_NONZERO(mp, dp_hash)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_DP_HASH);
-    }
-    if (MATCHED_NONZERO(mp, skb_priority)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_SKB_PRIORITY);
-    }
-    if (MATCHED_NONZERO(mp, pkt_mark)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_SKB_MARK);
-    }
-    if (MATCHED_NONZERO(mp, metadata) || MATCHED_NONZERO(mp, regs)
-        || MATCHED_NONZERO(mp, conj_id)
-        || MATCHED_NONZERO(mp, actset_output)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_METADATA);
-    }
-
     CONSUME(mp, recirc_id);
-    CONSUME(mp, packet_type);
-    CONSUME(mp, ct_state);
-    CONSUME(mp, ct_zone);
-    CONSUME(mp, ct_mark);
-    CONSUME(mp, ct_label);
-    CONSUME(mp, ct_nw_proto);
-    CONSUME(mp, ct_nw_src);
-    CONSUME(mp, ct_nw_dst);
-    CONSUME(mp, ct_ipv6_src);
-    CONSUME(mp, ct_ipv6_dst);
-    CONSUME(mp, ct_tp_src);
-    CONSUME(mp, ct_tp_dst);
-    CONSUME(mp, dp_hash);
-    CONSUME(mp, skb_priority);
-    CONSUME(mp, pkt_mark);
-    CONSUME(mp, metadata);
-    CONSUME(mp, regs);
-    CONSUME(mp, conj_id);
-    CONSUME(mp, actset_output);
+
+#define OFFLOAD_ZERO(FIELD, NAME, REFUSAL)                              \
+    if (MATCHED_NONZERO(mp, FIELD)) {                                   \
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_##REFUSAL);      \
+    }                                                                   \
+    CONSUME(mp, FIELD);
+    OFFLOAD_ZERO_FIELDS
+#undef OFFLOAD_ZERO
+
     CONSUME(mp, in_port);
     return true;
 }

@@ -15,6 +15,7 @@
 #include "offload-form.h"
 #include "offload-match.h"
 #include "offload-refusal.h"
+#include "offload-support.h"
 #include "packets.h"
 #include "util.h"
 
@@ -265,53 +266,12 @@ set_key_size(enum ovs_key_attr type, enum offload_refusal_code *code)
 {
     *code = OFFLOAD_REFUSAL_ACTION_OTHER;
     switch (type) {
-    case OVS_KEY_ATTR_ETHERNET:
-        return sizeof(struct ovs_key_ethernet);
-    case OVS_KEY_ATTR_IPV4:
-        return sizeof(struct ovs_key_ipv4);
-    case OVS_KEY_ATTR_IPV6:
-        return sizeof(struct ovs_key_ipv6);
-    case OVS_KEY_ATTR_TCP:
-        return sizeof(struct ovs_key_tcp);
-    case OVS_KEY_ATTR_UDP:
-        return sizeof(struct ovs_key_udp);
-
-    case OVS_KEY_ATTR_SCTP:
-        *code = OFFLOAD_REFUSAL_SET_SCTP;
-        return 0;
-    case OVS_KEY_ATTR_ICMP:
-    case OVS_KEY_ATTR_ICMPV6:
-        *code = OFFLOAD_REFUSAL_SET_ICMP;
-        return 0;
-    case OVS_KEY_ATTR_ARP:
-        *code = OFFLOAD_REFUSAL_SET_ARP;
-        return 0;
-    case OVS_KEY_ATTR_ND:
-    case OVS_KEY_ATTR_ND_EXTENSIONS:
-        *code = OFFLOAD_REFUSAL_SET_ND;
-        return 0;
-    case OVS_KEY_ATTR_MPLS:
-        *code = OFFLOAD_REFUSAL_SET_MPLS;
-        return 0;
-    case OVS_KEY_ATTR_NSH:
-        *code = OFFLOAD_REFUSAL_SET_NSH;
-        return 0;
-    case OVS_KEY_ATTR_TUNNEL:
-    case OVS_KEY_ATTR_TUNNEL_INFO:
-        *code = OFFLOAD_REFUSAL_SET_TUNNEL;
-        return 0;
-    case OVS_KEY_ATTR_PRIORITY:
-    case OVS_KEY_ATTR_SKB_MARK:
-    case OVS_KEY_ATTR_DP_HASH:
-    case OVS_KEY_ATTR_RECIRC_ID:
-    case OVS_KEY_ATTR_CT_STATE:
-    case OVS_KEY_ATTR_CT_ZONE:
-    case OVS_KEY_ATTR_CT_MARK:
-    case OVS_KEY_ATTR_CT_LABELS:
-    case OVS_KEY_ATTR_CT_ORIG_TUPLE_IPV4:
-    case OVS_KEY_ATTR_CT_ORIG_TUPLE_IPV6:
-        *code = OFFLOAD_REFUSAL_SET_METADATA;
-        return 0;
+#define OFFLOAD_SET(ATTR, NAME, RTE_FLOW, REFUSAL)      \
+    case OVS_KEY_ATTR_##ATTR:                           \
+        *code = OFFLOAD_REFUSAL_##REFUSAL;              \
+        break;
+    OFFLOAD_SETS
+#undef OFFLOAD_SET
 
     case OVS_KEY_ATTR_UNSPEC:
     case OVS_KEY_ATTR_ENCAP:
@@ -322,8 +282,16 @@ set_key_size(enum ovs_key_attr type, enum offload_refusal_code *code)
     case OVS_KEY_ATTR_PACKET_TYPE:
     case __OVS_KEY_ATTR_MAX:
     default:
+        break;
+    }
+    if (*code) {
         return 0;
     }
+    return (type == OVS_KEY_ATTR_ETHERNET ? sizeof(struct ovs_key_ethernet)
+            : type == OVS_KEY_ATTR_IPV4 ? sizeof(struct ovs_key_ipv4)
+            : type == OVS_KEY_ATTR_IPV6 ? sizeof(struct ovs_key_ipv6)
+            : type == OVS_KEY_ATTR_TCP ? sizeof(struct ovs_key_tcp)
+            : sizeof(struct ovs_key_udp));
 }
 
 /* SET holds a whole key; SET_MASKED holds the key and then a mask of the same

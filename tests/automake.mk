@@ -99,6 +99,16 @@ check-mutations: all $(check_PROGRAMS)
 
 TESTSUITE_AT += tests/migration.at
 
+# Writes the tables of Documentation/offload.md anew.
+offload-doc: tests/test-offload
+	$(AM_V_GEN)tests/test-offload support > offload-doc.tmp && \
+	sed -e '/^<!-- begin: test-offload support/,/^<!-- end/{' \
+	    -e '/^<!-- begin/r offload-doc.tmp' -e '/^<!--/!d' -e '}' \
+	    $(srcdir)/Documentation/offload.md > offload-doc.new && \
+	mv offload-doc.new $(srcdir)/Documentation/offload.md && \
+	rm offload-doc.tmp
+.PHONY: offload-doc
+
 TESTSUITE_AT += tests/bench.at
 
 TESTSUITE = $(srcdir)/tests/testsuite

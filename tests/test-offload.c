@@ -20,6 +20,7 @@
 #include "offload-refusal.h"
 #include "offload-rule-format.h"
 #include "offload-rule.h"
+#include "offload-support.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/match.h"
 #include "openvswitch/ofpbuf.h"
@@ -204,6 +205,53 @@ list_refusals(void)
     }
 }
 
+static void
+print_row(const char *name, const char *how,
+          enum offload_refusal_code refusal)
+{
+    if (refusal) {
+        printf("| %s | | `%s`: %s |\n", name, offload_refusal_code(refusal),
+               offload_refusal_sentence(refusal));
+    } else {
+        printf("| %s | %s | |\n", name, how);
+    }
+}
+
+/* Prints the tables of Documentation/offload.md. */
+static void
+print_support(void)
+{
+    puts("| match | in the NIC, as | refused |\n|---|---|---|");
+#define OFFLOAD_FIELD(FIELD, NAME, RTE_FLOW) \
+    print_row(NAME, RTE_FLOW, OFFLOAD_REFUSAL_NONE);
+    OFFLOAD_FIELDS
+#undef OFFLOAD_FIELD
+#define OFFLOAD_ZERO(FIELD, NAME, REFUSAL) \
+    print_row(NAME " other than 0", "", OFFLOAD_REFUSAL_##REFUSAL);
+    OFFLOAD_ZERO_FIELDS
+#undef OFFLOAD_ZERO
+#define OFFLOAD_NO_FIELD(FIELD, NAME, REFUSAL) \
+    print_row(NAME, "", OFFLOAD_REFUSAL_##REFUSAL);
+    OFFLOAD_NO_FIELDS
+#undef OFFLOAD_NO_FIELD
+
+    puts("\n| action | in the NIC, as | refused |\n|---|---|---|");
+#define OFFLOAD_ACTION(ATTR, NAME, RTE_FLOW, REFUSAL) \
+    print_row(NAME, RTE_FLOW, OFFLOAD_REFUSAL_##REFUSAL);
+    OFFLOAD_ACTIONS
+#undef OFFLOAD_ACTION
+#define OFFLOAD_SET(ATTR, NAME, RTE_FLOW, REFUSAL) \
+    print_row(NAME, RTE_FLOW, OFFLOAD_REFUSAL_##REFUSAL);
+    OFFLOAD_SETS
+#undef OFFLOAD_SET
+
+    puts("\n| code | reason |\n|---|---|");
+    for (int i = 1; i < OFFLOAD_N_REFUSALS; i++) {
+        printf("| `%s` | %s |\n", offload_refusal_code(i),
+               offload_refusal_sentence(i));
+    }
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -218,10 +266,12 @@ main(int argc, char *argv[])
         print_megaflow(argv[3], argv[4], 0, argv[2]);
     } else if (argc == 2 && !strcmp(argv[1], "refusals")) {
         list_refusals();
+    } else if (argc == 2 && !strcmp(argv[1], "support")) {
+        print_support();
     } else {
         fprintf(stderr, "usage: %s print MEGAFLOW ACTIONS"
                 " | print-form FORMS MEGAFLOW ACTIONS"
-                " | print-tunnel TYPE MEGAFLOW ACTIONS | refusals\n",
+                " | print-tunnel TYPE MEGAFLOW ACTIONS | refusals | support\n",
                 program_name);
         return EXIT_FAILURE;
     }

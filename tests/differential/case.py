@@ -12,6 +12,9 @@ As text, one thing a line, in the order in which it is done:
     phys-flow in_port=1,actions=LOCAL
     send p0 0200000000020200000000010800...
 
+All packets are sent twice; then the flows of "change" get other actions, and
+all packets are sent twice again.
+
 "flow" is for bridge br0, "phys-flow" for br-phy, which has the uplink where
 the topology is "bridged".  Where it is "mirrored", what comes from r0 and r1 and
 what goes to r2 and p0 goes to r4, too.  "#" begins a comment.
@@ -39,6 +42,7 @@ class Case:
         self.phys_flows = []
         self.groups = []
         self.meters = []
+        self.changes = []       # Flows with other actions, later.
         self.packets = []       # Of (port, bytes, remark).
         self.sequential = False     # Each packet alone, as for learning.
 
@@ -61,7 +65,7 @@ class Case:
     def has_recirculation(self):
         """Which packet makes a megaflow behind a recirculation depends on what
         comes with it in one batch: there, packets go one by one at first."""
-        text = " ".join(self.groups + self.flows)
+        text = " ".join(self.groups + self.flows + self.changes)
         return (self.sequential or self.topology != "flat"
                 or any(word in text for word in ("type=select", "mpls",
                                                  "output:%d" % PATCH))
@@ -76,6 +80,7 @@ class Case:
         lines += ["group " + group for group in self.groups]
         lines += ["flow " + flow for flow in self.flows]
         lines += ["phys-flow " + flow for flow in self.phys_flows]
+        lines += ["change " + flow for flow in self.changes]
         lines += ["send %s %s%s" % (port, frame.hex(),
                                     "  # " + remark if remark else "")
                   for port, frame, remark in self.packets]
@@ -101,6 +106,8 @@ class Case:
                 case.flows.append(rest)
             elif word == "phys-flow":
                 case.phys_flows.append(rest)
+            elif word == "change":
+                case.changes.append(rest)
             elif word == "send":
                 port, frame = rest.split()
                 case.packets.append((port, bytes.fromhex(frame), ""))

@@ -15,7 +15,8 @@ from packets import (ARP, FIELDS, GRE, ICMP, ICMP6, IGMP, IPV4, IPV6, MARK,
 
 # What a pipeline may have, beside matches and single outputs.
 FEATURES = ("set", "vlan", "vlan2", "tables", "outputs", "masked-set", "arp",
-            "mpls", "groups", "meters", "normal", "recirc", "tunnels")
+            "mpls", "groups", "meters", "normal", "recirc", "tunnels",
+            "changes")
 
 KINDS = (
     # (weight, name, EtherType, protocol, feature)
@@ -175,7 +176,7 @@ class Generator:
                             min(len(self.kinds), rnd.randint(2, 6)))
         self.kinds = [self.kinds[i] for i in chosen]
         self.n_tables = rnd.choice((1, 1, 2, 3)) if "tables" in features else 1
-        self.rules = []         # (table, Match).
+        self.rules = []         # (table, Match, text up to the actions).
         self.group_ids = []
         self.meter_ids = []
         self.tunnels = []       # Names of ports.
@@ -302,11 +303,17 @@ class Generator:
     def make_rule(self, table):
         rnd = self.rnd
         match = self.make_match(table)
-        acts = actions.make(self, match, table)
-        self.rules.append((table, match))
         text = match.to_text()
-        return "table=%d,priority=%d,%sactions=%s" % (
-            table, rnd.randint(1, 9), text + "," if text else "", acts)
+        text = "table=%d,priority=%d,%sactions=" % (
+            table, rnd.randint(1, 9), text + "," if text else "")
+        self.rules.append((table, match, text))
+        return text + actions.make(self, match, table)
+
+    def make_changes(self):
+        """Gives some rules other actions."""
+        for table, match, text in self.rnd.sample(self.rules,
+                                                  min(len(self.rules), 3)):
+            self.case.changes.append(text + actions.make(self, match, table))
 
     def make(self, n_packets):
         rnd = self.rnd
@@ -324,6 +331,8 @@ class Generator:
                 case.flows.append("table=%d,priority=0,actions=%s" % (
                     table, rnd.choice(("drop", "output:%d" % rnd.choice(
                         self.port_numbers())))))
+        if self.has("changes", .2):
+            self.make_changes()
         self.make_packets(n_packets)
         return case
 
@@ -392,8 +401,8 @@ class Generator:
     def make_packets(self, n_packets):
         rnd = self.rnd
         packets = []            # (port, Packet, remark).
-        first = [match for table, match in self.rules if not table]
-        later = [match for table, match in self.rules if table]
+        first = [match for table, match, _ in self.rules if not table]
+        later = [match for table, match, _ in self.rules if table]
         while len(packets) < n_packets:
             match = rnd.choice(first)
             packet = self.make_packet(self.kind_of(match))

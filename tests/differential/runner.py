@@ -54,7 +54,7 @@ class Tally:
     def add(self, case, result):
         self.cases += 1
         self.packets += len(case.packets)
-        self.megaflows += len(result.megaflows)
+        self.megaflows += sum(map(len, result.megaflows))
         self.in_nic += result.n_in_nic
         self.entered += result.n_entered
         self.by_rule += result.n_by_rule

@@ -88,9 +88,9 @@ class Shrinker:
         before = None
         while before != case.to_text() and time.time() < self.deadline:
             before = case.to_text()
-            for name in ("packets", "flows", "phys_flows", "groups",
-                         "meters"):
+            for name in ("packets", "changes", "flows", "phys_flows",
+                         "groups", "meters"):
                 case = self.without_parts(case, name)
-            for name in ("flows", "phys_flows"):
+            for name in ("flows", "phys_flows", "changes"):
                 case = self.simpler_flows(case, name)
         return case

@@ -46,7 +46,7 @@ class Result:
 
     def __init__(self):
         self.outputs = []       # Per round: {port: [frame, ...]}.
-        self.megaflows = []     # Of Megaflow.
+        self.megaflows = []     # Per two rounds: of Megaflow.
         self.flows = {}         # Text -> (packets, bytes).
         self.others = {}        # Groups and meters: the same.
         self.reasons = {}       # Code -> megaflows that are not in the NIC.
@@ -421,8 +421,9 @@ class World:
             now = time.time()
             if settled is None or settled[0] != state:
                 settled = (state, now)
-            if not queued and (known >= n_megaflows
-                               or now > settled[1] + 0.3):
+            # What is no longer queued may be under way still.
+            if not queued and now > settled[1] + (
+                    0.005 if known >= n_megaflows else 0.3):
                 return ports
             time.sleep(0.008)
         raise Broken("%s: offload does not come to rest" % self.name)
@@ -435,10 +436,27 @@ class World:
         # have one: barriers shall have theirs.
         for port in INJECT:
             self.exchange(port, [])
+        self.two_rounds(case, result)
+        if case.changes:
+            self.change(case)
+            self.two_rounds(case, result)
+        self.unixctl("revalidator/purge")
+        for bridge in self.bridges:
+            result.flows.update(self.openflow_counters(bridge))
+        if case.groups:
+            result.others.update(self.group_counters())
+        if case.meters:
+            result.others.update(self.meter_counters())
+        return result
+
+    def two_rounds(self, case, result):
+        """Sends all packets twice: the second time the rules are in the
+        NIC."""
         self.round(case, result, alone=case.has_recirculation())
         before = self.nic()[1]
+        reasons = {}
         if self.offload:
-            self.collect_reasons(self.wait_quiescent(), result)
+            reasons = self.count_reasons(self.wait_quiescent())
             self.check_nic(result)
         self.round(case, result)
         after = self.nic()[1]
@@ -450,22 +468,36 @@ class World:
             if no_room:
                 raise Broken("%s: %d packets found no room at %s"
                              % (self.name, no_room, port))
-        result.megaflows = self.megaflows()
-        result.n_in_nic = sum(flow.offloaded != "no"
-                              for flow in result.megaflows)
+        megaflows = self.megaflows()
+        n_in_nic = sum(flow.offloaded != "no" for flow in megaflows)
         if self.offload:
-            unknown = (len(result.megaflows) - result.n_in_nic
-                       - sum(result.reasons.values()))
+            unknown = len(megaflows) - n_in_nic - sum(reasons.values())
             if unknown > 0:
-                result.reasons["(nobody knows why)"] = unknown
-        self.unixctl("revalidator/purge")
-        for bridge in self.bridges:
-            result.flows.update(self.openflow_counters(bridge))
-        if case.groups:
-            result.others.update(self.group_counters())
-        if case.meters:
-            result.others.update(self.meter_counters())
-        return result
+                reasons["(nobody knows why)"] = unknown
+        for code, n in reasons.items():
+            result.reasons[code] = result.reasons.get(code, 0) + n
+        result.megaflows.append(megaflows)
+        result.n_in_nic += n_in_nic
+
+    def change(self, case):
+        """Gives the flows in 'case.changes' their actions, and lets megaflows
+        follow."""
+        first = self.table["br0"]
+        lines = ["flow modify_strict " + self.move_tables(flow, first)
+                 for flow in case.changes]
+        done = self.run("ovs-ofctl", "-O", "OpenFlow15", "bundle", "br0", "-",
+                        text="\n".join(lines) + "\n", check=False)
+        if done.returncode:
+            raise Refused(done.stderr)
+        self.unixctl("revalidator/resume")
+        self.unixctl("revalidator/wait")
+        self.unixctl("revalidator/pause")
+        # Until the NIC has heard of it, it does what it did.
+        if self.offload:
+            self.wait_quiescent()
+        # Those of barriers may have gone.
+        for port in INJECT:
+            self.exchange(port, [])
 
     def check_nic(self, result):
         """Compares the NIC's rules with what Open vSwitch believes."""
@@ -475,17 +507,18 @@ class World:
             result.problems.append("%d megaflows are in the NIC, which has %d"
                                    " rules" % (in_nic, rules))
 
-    def collect_reasons(self, ports, result):
+    def count_reasons(self, ports):
+        """{code: megaflows that are not in the NIC}, without barriers'."""
         dump = self.unixctl("dpctl/dump-flows", "-m", "netdev@ovs-netdev")
-        result.reasons["action-userspace"] = -dump.count("eth_type(%s)"
-                                                         % BARRIER_TYPE)
+        reasons = {"action-userspace": -dump.count("eth_type(%s)"
+                                                   % BARRIER_TYPE)}
         for port in ports:
             for refusal in port["refusals"]:
                 code = refusal["code"]
                 if "words" in refusal:
                     code += " (%s)" % refusal["words"]
-                result.reasons[code] = (result.reasons.get(code, 0)
-                                        + refusal["megaflows"])
+                reasons[code] = reasons.get(code, 0) + refusal["megaflows"]
+        return reasons
 
     # OpenFlow's counters.
 

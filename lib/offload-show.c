@@ -10,6 +10,7 @@
 
 #include <rte_ethdev.h>
 
+#include "dpif.h"
 #include "netdev.h"
 #include "netdev-dpdk.h"
 #include "netdev-offload.h"
@@ -156,6 +157,25 @@ format_port_summary(struct ds *s, const struct port_summary *summary)
     free(nodes);
 }
 
+/* Returns how many requests the offload threads have not looked at yet, as
+ * "ovs-appctl dpctl/offload-stats-show" tells. */
+static uint64_t
+count_pending(void)
+{
+    struct netdev_custom_stats stats = { 0, NULL };
+    struct dpif *dpif;
+    uint64_t n = 0;
+
+    if (!dpif_open("ovs-netdev", "netdev", &dpif)) {
+        if (!dpif_offload_stats_get(dpif, &stats) && stats.size) {
+            n = stats.counters[0].value;
+        }
+        netdev_free_custom_stats_counters(&stats);
+        dpif_close(dpif);
+    }
+    return n;
+}
+
 static struct json *
 port_summary_to_json(const struct port_summary *summary)
 {
@@ -184,6 +204,8 @@ port_summary_to_json(const struct port_summary *summary)
     json_object_put(json, "in-nic", json_integer_create(summary->n_in_nic));
     json_object_put(json, "refused",
                     json_integer_create(summary->n_refused));
+    json_object_put(json, "pending-all-ports",
+                    json_integer_create(count_pending()));
     json_object_put(json, "refusals", refusals);
     json_object_put(json, "stuck-rules",
                     json_integer_create(summary->n_stuck));
@@ -231,6 +253,8 @@ offload_show_format(struct ds *s, const char *port_name)
     offload_ports_for_each(show_port, &show);
     if (!port_name) {
         offload_groups_format(s);
+        ds_put_format(s, "%"PRIu64" requests wait for an offload thread\n",
+                      count_pending());
     }
     if (!show.found && !port_name) {
         ds_put_cstr(s, "no port takes megaflows"

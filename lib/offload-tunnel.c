@@ -365,16 +365,26 @@ offload_tunnel_pop(struct offload_action_list *list,
 
 /* Putting on. */
 
+/* The definition of vxlan_encap is of whole headers. */
+static const uint8_t whole_header[64] = {
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+};
+
 /* Adds an item of the definition of vxlan_encap. */
 static void
 define(struct offload_header *header, size_t *n, enum rte_flow_item_type type,
        const void *spec)
 {
+    BUILD_ASSERT_DECL(sizeof(struct rte_flow_item_ipv6)
+                      <= sizeof whole_header);
     header->items[(*n)++] = (struct rte_flow_item) {
         .type = type,
         .spec = spec,
-        /* The definition is of whole headers: no mask is looked at. */
-        .mask = spec,
+        .mask = whole_header,
     };
 }
 

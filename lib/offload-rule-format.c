@@ -158,6 +158,8 @@ static void
 format_ipv4(struct ds *s, const struct rte_ipv4_hdr *spec,
             const struct rte_ipv4_hdr *mask, const struct rte_ipv4_hdr *last)
 {
+    format_number(s, "version_ihl", FORMAT_HEX, 8, spec->version_ihl,
+                  mask->version_ihl);
     format_number(s, "tos", FORMAT_HEX, 8, spec->type_of_service,
                   mask->type_of_service);
     format_range(s, "fragment_offset", spec->fragment_offset,

@@ -25,6 +25,8 @@
 #include "openvswitch/match.h"
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
+#include "ovs-router.h"
+#include "seq.h"
 #include "smap.h"
 #include "util.h"
 
@@ -97,6 +99,8 @@ open_tunnel(const char *type)
     struct smap args;
     char *error = NULL;
 
+    tnl_conf_seq = seq_create();
+    ovs_router_init();
     netdev_vport_tunnel_register();
     if (netdev_open("tunnel", type, &netdev)) {
         ovs_fatal(0, "%s: no such tunnel", type);

@@ -95,7 +95,7 @@ def vlan(gen, tagged):
         if rnd.random() < .5:
             return "mod_vlan_vid:%d" % rnd.randrange(4096), True
         return "mod_vlan_pcp:%d" % rnd.randrange(8), True
-    if tagged and not gen.has("vlan2"):
+    if tagged and not (gen.pushes and gen.has("vlan2")):
         return "mod_vlan_vid:%d" % rnd.randrange(4096), True
     tpid = "0x88a8" if rnd.random() < .2 else "0x8100"
     text = "push_vlan:%s,set_field:%d->vlan_vid" % (
@@ -105,13 +105,24 @@ def vlan(gen, tagged):
     return text, True
 
 
-def mpls(gen, match):
-    """An action that changes MPLS labels, and what is below then."""
+def mpls(gen, match, table):
+    """Actions that change MPLS labels, and end with an output.  What is below
+    a label is looked at after a recirculation."""
     rnd = gen.rnd
-    if match.kind == "mpls":
-        below = rnd.choice((IPV4, IPV4, IPV6, MPLS))
-        return "pop_mpls:%#06x" % below
-    return "push_mpls:0x8847,set_field:%d->mpls_label" % rnd.randrange(1 << 20)
+    if match.kind != "mpls":
+        return ["push_mpls:0x8847", "set_field:%d->mpls_label"
+                % rnd.randrange(1 << 20), output(gen, match)]
+    below = FakeMatch()
+    below.eth_type = rnd.choice((IPV4, IPV4, IPV6, MPLS))
+    acts = ["pop_mpls:%#06x" % below.eth_type]
+    if below.eth_type != MPLS and rnd.random() < .5:
+        acts.append(rewrite(gen, below))
+    if table + 1 < gen.n_tables and rnd.random() < .6:
+        acts.append("resubmit(,%d)" % rnd.randint(table + 1,
+                                                  gen.n_tables - 1))
+    else:
+        acts.append(output(gen, match))
+    return acts
 
 
 def changes(gen, match):
@@ -123,8 +134,7 @@ def changes(gen, match):
     if gen.has("vlan", .25):
         # Whether there is a tag has to be known for OpenFlow to allow it.
         tagged = match.has_tag()
-        untagged = match.fields.get("vlan_tci") == (0, 0x1fff)
-        if tagged or untagged or gen.has("vlan2") or rnd.random() < .5:
+        if tagged or gen.pushes:
             act, tagged = vlan(gen, tagged)
             acts.append(act)
     return acts
@@ -187,6 +197,9 @@ def make(gen, match, table):
     if gen.group_ids and rnd.random() < .35:
         acts.append("group:%d" % rnd.choice(gen.group_ids))
         return ",".join(acts)
+    if match.kind == "mpls" and gen.has("recirc", .5) or (
+            match.eth_type in (IPV4, IPV6) and gen.has("mpls", .08)):
+        return ",".join(acts + mpls(gen, match, table))
     if table + 1 < gen.n_tables and rnd.random() < .4:
         if rnd.random() < .4:
             acts.append("set_field:%d->reg0" % rnd.randrange(3))
@@ -195,19 +208,11 @@ def make(gen, match, table):
         if gen.has("outputs", .2):
             acts.append(output(gen, match))
         return ",".join(acts)
-    if gen.has("mpls", .12) and match.eth_type in (IPV4, IPV6, MPLS):
-        acts.append(mpls(gen, match))
-        if match.kind == "mpls":
-            acts.append(output(gen, match))
-            return ",".join(acts)
     if gen.case.sequential and rnd.random() < .4:
         acts.append("NORMAL")
         return ",".join(acts)
     acts.append(output(gen, match))
     while gen.has("outputs", .25):
-        if acts[0].startswith("push_mpls") or "push_mpls" in ",".join(acts):
-            acts.append(output(gen, match))
-            break
         if rnd.random() < .5 and gen.has("set"):
             acts.append(rewrite(gen, match))
         acts.append(output(gen, match))

@@ -180,6 +180,10 @@ class Generator:
         self.group_ids = []
         self.meter_ids = []
         self.tunnels = []       # Names of ports.
+        # Either tags are pushed or packets have two.  Open vSwitch's megaflows
+        # for packets with one tag leave open whether there is a second, which
+        # a push depends on.
+        self.pushes = rnd.random() < .6
 
     def port_number(self, name):
         """Of a port on br0, or that leads there."""
@@ -411,6 +415,9 @@ class Generator:
                 other = rnd.choice(later)
                 if other.kind in (match.kind, None):
                     other.put_into(packet)
+                elif match.kind == "mpls" and other.eth_type in (IPV4, IPV6):
+                    packet.defects["below_mpls"] = other.eth_type
+                    other.put_into(packet)
                 elif match.kind is None:
                     packet = self.make_packet(self.kind_of(other))
                     other.put_into(packet)
@@ -437,6 +444,8 @@ class Generator:
                 packet = tunnels.wrap(self, match.in_port, match.tunnel[1],
                                       packet)
                 remark = ", ".join(filter(None, (match.in_port, remark)))
+            if self.pushes:
+                del packet.tags[1:]
             if self.case.topology == "mirrored":
                 # Open vSwitch's megaflows for VLAN 0 do not say that they
                 # depend on the priority, as mirrors make them do.

@@ -9,22 +9,44 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/netdev-dpdkvdpa-alone.h \
 	lib/netdev-dpdkvdpa.c \
 	lib/netdev-dpdkvdpa.h \
+	lib/offload-action-format.c \
 	lib/offload-actions.c \
 	lib/offload-actions.h \
+	lib/offload-credit.c \
+	lib/offload-credit.h \
 	lib/offload-flow.c \
 	lib/offload-flow.h \
+	lib/offload-form.c \
+	lib/offload-form.h \
+	lib/offload-group.c \
+	lib/offload-group.h \
 	lib/offload-match.c \
 	lib/offload-match.h \
+	lib/offload-meter.c \
+	lib/offload-meter.h \
+	lib/offload-miss.c \
+	lib/offload-miss.h \
 	lib/offload-provider.c \
 	lib/offload-provider.h \
 	lib/offload-refusal.c \
 	lib/offload-refusal.h \
+	lib/offload-retry.c \
+	lib/offload-retry.h \
 	lib/offload-rule-format.c \
 	lib/offload-rule-format.h \
 	lib/offload-rule.c \
 	lib/offload-rule.h \
+	lib/offload-sample.c \
+	lib/offload-sample.h \
+	lib/offload-set.c \
+	lib/offload-set.h \
 	lib/offload-show.c \
 	lib/offload-show.h \
+	lib/offload-support.h \
+	lib/offload-tunnel.c \
+	lib/offload-tunnel.h \
+	lib/offload-why.c \
+	lib/offload-why.h \
 	lib/vdpa-devargs.c \
 	lib/vdpa-devargs.h \
 	lib/vdpa-device.c \

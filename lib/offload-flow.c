@@ -15,6 +15,13 @@
 #include "netdev.h"
 #include "netdev-offload.h"
 #include "netdev-provider.h"
+#include "netlink.h"
+#include "odp-util.h"
+#include "offload-credit.h"
+#include "offload-group.h"
+#include "offload-meter.h"
+#include "offload-retry.h"
+#include "offload-sample.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
 #include "timeval.h"
@@ -39,10 +46,86 @@ ufid_hash(const ovs_u128 *ufid)
     return hash_bytes(ufid, sizeof *ufid, 0);
 }
 
+/* Ties. */
+
+void
+offload_ties_add_output(struct offload_ties *ties, struct offload_port *port)
+{
+    if (ties->n_outputs >= ties->allocated_outputs) {
+        ties->outputs = x2nrealloc(ties->outputs, &ties->allocated_outputs,
+                                   sizeof *ties->outputs);
+    }
+    ties->outputs[ties->n_outputs++] = port;
+}
+
+void
+offload_ties_add_sample(struct offload_ties *ties,
+                        struct offload_sample *sample)
+{
+    if (ties->n_samples >= ties->allocated_samples) {
+        ties->samples = x2nrealloc(ties->samples, &ties->allocated_samples,
+                                   sizeof *ties->samples);
+    }
+    ties->samples[ties->n_samples++] = sample;
+}
+
+void
+offload_ties_add_meter(struct offload_ties *ties, struct offload_meter *meter)
+{
+    if (ties->n_meters >= ties->allocated_meters) {
+        ties->meters = x2nrealloc(ties->meters, &ties->allocated_meters,
+                                  sizeof *ties->meters);
+    }
+    ties->meters[ties->n_meters++] = meter;
+}
+
+void
+offload_ties_clear(struct offload_ties *ties)
+{
+    if (ties->target) {
+        offload_group_remove_miss(ties->target, ties->port);
+        offload_group_unref(ties->target);
+    }
+    offload_group_unref(ties->group);
+    for (size_t i = 0; i < ties->n_samples; i++) {
+        offload_sample_destroy(ties->samples[i]);
+    }
+    free(ties->samples);
+    for (size_t i = 0; i < ties->n_meters; i++) {
+        offload_meter_unref(ties->meters[i]);
+    }
+    free(ties->meters);
+    free(ties->outputs);
+    memset(ties, 0, sizeof *ties);
+}
+
+/* Returns true if 'ties' are to 'port'. */
+static bool
+ties_have_port(const struct offload_ties *ties,
+               const struct offload_port *port)
+{
+    if (ties->port == port) {
+        return true;
+    }
+    for (size_t i = 0; i < ties->n_outputs; i++) {
+        if (ties->outputs[i] == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Records. */
+
 void
 offload_flow_unref(struct offload_flow *flow)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     if (flow && ovs_refcount_unref(&flow->ref_cnt) == 1) {
+        if (flow->actions) {
+            minimatch_destroy(&flow->match);
+            free(flow->actions);
+        }
         ovs_mutex_destroy(&flow->mutex);
         free(flow->words);
         free(flow);
@@ -90,6 +173,9 @@ offload_flow_obtain(struct offload_port *port, const ovs_u128 *ufid)
         flow = xzalloc(sizeof *flow);
         flow->port = port;
         flow->ufid = *ufid;
+        flow->orig_in_port = ODPP_NONE;
+        offload_credit_take(ufid, &flow->past);
+        flow->used = flow->past.n_packets ? time_msec() : 0;
         ovs_refcount_init(&flow->ref_cnt);
         ovs_mutex_init(&flow->mutex);
         hmap_insert(&port->flows, &flow->node, ufid_hash(ufid));
@@ -97,6 +183,30 @@ offload_flow_obtain(struct offload_port *port, const ovs_u128 *ufid)
     ovs_refcount_ref(&flow->ref_cnt);
     ovs_mutex_unlock(&port->mutex);
     return flow;
+}
+
+void
+offload_flow_set_megaflow(struct offload_flow *flow,
+                          const struct match *match,
+                          const struct nlattr *actions, size_t actions_len,
+                          odp_port_t orig_in_port)
+    OVS_REQUIRES(flow->mutex)
+{
+    if (flow->actions) {
+        minimatch_destroy(&flow->match);
+        free(flow->actions);
+    } else {
+        /* dpif-netdev's ufid is of the packet that made the megaflow. */
+        odp_flow_key_hash(&match->flow, sizeof match->flow, &flow->dp_ufid);
+    }
+    minimatch_init(&flow->match, match);
+    /* Even if there are none: "there is a megaflow". */
+    flow->actions = xmalloc(MAX(actions_len, 1));
+    memcpy(flow->actions, actions, actions_len);
+    flow->actions_len = actions_len;
+    if (orig_in_port != ODPP_NONE) {
+        flow->orig_in_port = orig_in_port;
+    }
 }
 
 void
@@ -132,6 +242,15 @@ offload_flow_remove(struct offload_flow *flow)
     }
 
     flow->dead = true;
+    offload_retry_remove(flow);
+    if (flow->past.n_packets > flow->told.n_packets) {
+        struct offload_rule_stats late = {
+            .n_packets = flow->past.n_packets - flow->told.n_packets,
+            .n_bytes = flow->past.n_bytes - flow->told.n_bytes,
+        };
+
+        offload_credit_give(&flow->ufid, &late);
+    }
     ovs_mutex_lock(&port->mutex);
     hmap_remove(&port->flows, &flow->node);
     if (flow->in_nic) {
@@ -218,7 +337,8 @@ offload_flow_drop_rule(struct offload_flow *flow)
         ovs_mutex_unlock(&flow->port->mutex);
     }
     flow->rule = NULL;
-    flow->out_port = NULL;
+    offload_ties_clear(&flow->ties);
+    offload_retry_room();
     return error;
 }
 
@@ -246,6 +366,16 @@ offload_flow_get_stats(const struct offload_flow *flow,
     stats->used = flow->used;
 }
 
+void
+offload_flow_tell_stats(struct offload_flow *flow,
+                        struct dpif_flow_stats *stats)
+    OVS_REQUIRES(flow->mutex)
+{
+    offload_flow_get_stats(flow, stats);
+    flow->told.n_packets = stats->n_packets;
+    flow->told.n_bytes = stats->n_bytes;
+}
+
 /* Ports. */
 
 struct offload_port *
@@ -255,12 +385,13 @@ offload_port_get(const struct netdev *netdev)
 }
 
 void
-offload_port_create(struct netdev *netdev)
+offload_port_create(struct netdev *netdev, bool is_tunnel)
     OVS_EXCLUDED(ports_mutex)
 {
     struct offload_port *port = xzalloc(sizeof *port);
 
     port->netdev = netdev;
+    port->is_tunnel = is_tunnel;
     ovs_mutex_init(&port->mutex);
     ovs_mutex_lock(&port->mutex);
     hmap_init(&port->flows);
@@ -311,48 +442,116 @@ offload_port_destroy(struct offload_port *port)
     ovsrcu_postpone(offload_port_free, port);
 }
 
-void
-offload_port_purge(struct offload_port *gone)
+/* References to records. */
+struct flow_list {
+    struct offload_flow **flows;
+    size_t n, allocated;
+};
+
+/* Collects records that are in the NIC, and all of port 'all_of'. */
+static void
+collect_flows(struct flow_list *list, const struct offload_port *all_of)
     OVS_EXCLUDED(ports_mutex)
 {
-    struct offload_flow **flows = NULL;
-    size_t n = 0, allocated = 0;
     struct offload_port *port;
     struct offload_flow *flow;
 
-    offload_port_retry(gone);
-
+    memset(list, 0, sizeof *list);
     ovs_mutex_lock(&ports_mutex);
     LIST_FOR_EACH (port, node, &ports) {
         ovs_mutex_lock(&port->mutex);
         HMAP_FOR_EACH (flow, node, &port->flows) {
-            if (port == gone || flow->in_nic) {
-                if (n >= allocated) {
-                    flows = x2nrealloc(flows, &allocated, sizeof *flows);
+            if (port == all_of || flow->in_nic) {
+                if (list->n >= list->allocated) {
+                    list->flows = x2nrealloc(list->flows, &list->allocated,
+                                             sizeof *list->flows);
                 }
                 ovs_refcount_ref(&flow->ref_cnt);
-                flows[n++] = flow;
+                list->flows[list->n++] = flow;
             }
         }
         ovs_mutex_unlock(&port->mutex);
     }
     ovs_mutex_unlock(&ports_mutex);
+}
 
-    for (size_t i = 0; i < n; i++) {
-        flow = flows[i];
+void
+offload_port_purge(struct offload_port *gone)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct flow_list list;
+
+    offload_port_retry(gone);
+    collect_flows(&list, gone);
+    for (size_t i = 0; i < list.n; i++) {
+        struct offload_flow *flow = list.flows[i];
+
         ovs_mutex_lock(&flow->mutex);
         if (flow->port == gone) {
             if (flow->rule) {
                 offload_flow_drop_rule(flow);
             }
             offload_flow_remove(flow);
-        } else if (flow->rule && flow->out_port == gone) {
+        } else if (flow->rule && ties_have_port(&flow->ties, gone)) {
             offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_PORT_REMOVED);
         }
         ovs_mutex_unlock(&flow->mutex);
         offload_flow_unref(flow);
     }
-    free(flows);
+    free(list.flows);
+    offload_group_purge_port(gone);
+}
+
+/* Has 'flow', which has a rule, lose it and be offered again. */
+static void
+lose_and_retry(struct offload_flow *flow, enum offload_refusal_code code)
+    OVS_REQUIRES(flow->mutex)
+{
+    offload_flow_lose_rule(flow, code);
+    offload_retry_add(flow, true);
+}
+
+void
+offload_flows_lose_meter(const struct offload_meter *meter)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct flow_list list;
+
+    collect_flows(&list, NULL);
+    for (size_t i = 0; i < list.n; i++) {
+        struct offload_flow *flow = list.flows[i];
+
+        ovs_mutex_lock(&flow->mutex);
+        for (size_t j = 0; flow->rule && j < flow->ties.n_meters; j++) {
+            if (flow->ties.meters[j] == meter) {
+                lose_and_retry(flow, OFFLOAD_REFUSAL_ACTION_METER);
+            }
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
+    }
+    free(list.flows);
+}
+
+void
+offload_port_lose_rules(struct offload_port *port)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct flow_list list;
+
+    collect_flows(&list, NULL);
+    for (size_t i = 0; i < list.n; i++) {
+        struct offload_flow *flow = list.flows[i];
+
+        ovs_mutex_lock(&flow->mutex);
+        if (flow->rule && flow->ties.port == port) {
+            lose_and_retry(flow, OFFLOAD_REFUSAL_NIC_RESTART);
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
+    }
+    free(list.flows);
+    offload_group_purge_port(port);
 }
 
 void

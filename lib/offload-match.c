@@ -11,7 +11,9 @@
 
 #include "flow.h"
 #include "openvswitch/match.h"
+#include "offload-form.h"
 #include "offload-refusal.h"
+#include "offload-support.h"
 #include "packets.h"
 #include "util.h"
 
@@ -46,82 +48,100 @@ add_item(struct offload_match *om, enum rte_flow_item_type type,
     om->items[om->n_items].type = RTE_FLOW_ITEM_TYPE_END;
 }
 
-/* Packets that were just received have no tunnel and zeros in the rest, so
- * that a match on zero is none. */
+void
+offload_match_add(struct offload_match *om, enum rte_flow_item_type type,
+                  const void *spec, const void *mask, const void *last)
+{
+    add_item(om, type, spec, mask, last);
+}
+
+/* A new field of struct flow has to be thought about: the tables name all that
+ * is in it. */
+BUILD_ASSERT_DECL(FLOW_WC_SEQ == 42);
+#define SIZEOF_FIELD(FIELD, ...) + sizeof(((struct flow *) NULL)->FIELD)
+#define OFFLOAD_ZERO SIZEOF_FIELD
+#define OFFLOAD_FIELD SIZEOF_FIELD
+#define OFFLOAD_NO_FIELD SIZEOF_FIELD
+BUILD_ASSERT_DECL((0 OFFLOAD_ZERO_FIELDS OFFLOAD_FIELDS OFFLOAD_NO_FIELDS)
+                  + sizeof(((struct flow *) NULL)->pad1)
+                  + sizeof(((struct flow *) NULL)->pad2)
+                  + sizeof(((struct flow *) NULL)->pad3)
+                  == sizeof(struct flow));
+#undef OFFLOAD_ZERO
+#undef OFFLOAD_FIELD
+#undef OFFLOAD_NO_FIELD
+
+/* The port where packets enter. */
+static void
+add_port_item(struct offload_match *om, uint16_t port_id, unsigned int forms)
+{
+    om->forms_used |= OFFLOAD_FORM_ITEM_PORT_ID;
+    if (forms & OFFLOAD_FORM_ITEM_PORT_ID) {
+        om->port_id.spec.id = port_id;
+        om->port_id.mask.id = UINT32_MAX;
+        add_item(om, RTE_FLOW_ITEM_TYPE_PORT_ID, &om->port_id.spec,
+                 &om->port_id.mask, NULL);
+    } else {
+        om->port.spec.port_id = port_id;
+        om->port.mask.port_id = UINT16_MAX;
+        add_item(om, RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, &om->port.spec,
+                 &om->port.mask, NULL);
+    }
+}
+
+/* Packets that were just received, or recirculated by rules only, have zeros
+ * in all metadata but recirc_id and tunnel, so that a match on zero is none.
+ * What recirc_id and tunnel say is said by the group of the rule, and by the
+ * items of offload-tunnel.h. */
 static bool
 parse_metadata(struct match_parser *mp)
 {
     struct offload_refusal *refusal = mp->refusal;
 
-    /* A new field of struct flow has to be thought about here and below. */
-    BUILD_ASSERT_DECL(FLOW_WC_SEQ == 42);
-
-    if (MATCHED_NONZERO(mp, recirc_id)) {
+    if (mp->mask.recirc_id != UINT32_MAX && mp->key->recirc_id) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_RECIRC);
     }
-    if (flow_tnl_dst_is_set(&mp->key->tunnel)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_TUNNEL);
-    }
-    if (MATCHED_NONZERO(mp, packet_type)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_PACKET_TYPE);
-    }
-    if (MATCHED_NONZERO(mp, ct_state) || MATCHED_NONZERO(mp, ct_zone)
-        || MATCHED_NONZERO(mp, ct_mark) || MATCHED_NONZERO(mp, ct_label)
-        || MATCHED_NONZERO(mp, ct_nw_proto) || MATCHED_NONZERO(mp, ct_nw_src)
-        || MATCHED_NONZERO(mp, ct_nw_dst) || MATCHED_NONZERO(mp, ct_ipv6_src)
-        || MATCHED_NONZERO(mp, ct_ipv6_dst) || MATCHED_NONZERO(mp, ct_tp_src)
-        || MATCHED_NONZERO(mp, ct_tp_dst)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_CT);
-    }
-    if (MATCHED_NONZERO(mp, dp_hash)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_DP_HASH);
-    }
-    if (MATCHED_NONZERO(mp, skb_priority)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_SKB_PRIORITY);
-    }
-    if (MATCHED_NONZERO(mp, pkt_mark)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_SKB_MARK);
-    }
-    if (MATCHED_NONZERO(mp, metadata) || MATCHED_NONZERO(mp, regs)
-        || MATCHED_NONZERO(mp, conj_id)
-        || MATCHED_NONZERO(mp, actset_output)) {
-        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_METADATA);
-    }
-
-    CONSUME(mp, tunnel);
     CONSUME(mp, recirc_id);
-    CONSUME(mp, packet_type);
-    CONSUME(mp, ct_state);
-    CONSUME(mp, ct_zone);
-    CONSUME(mp, ct_mark);
-    CONSUME(mp, ct_label);
-    CONSUME(mp, ct_nw_proto);
-    CONSUME(mp, ct_nw_src);
-    CONSUME(mp, ct_nw_dst);
-    CONSUME(mp, ct_ipv6_src);
-    CONSUME(mp, ct_ipv6_dst);
-    CONSUME(mp, ct_tp_src);
-    CONSUME(mp, ct_tp_dst);
-    CONSUME(mp, dp_hash);
-    CONSUME(mp, skb_priority);
-    CONSUME(mp, pkt_mark);
-    CONSUME(mp, metadata);
-    CONSUME(mp, regs);
-    CONSUME(mp, conj_id);
-    CONSUME(mp, actset_output);
+
+#define OFFLOAD_ZERO(FIELD, NAME, REFUSAL)                              \
+    if (MATCHED_NONZERO(mp, FIELD)) {                                   \
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_##REFUSAL);      \
+    }                                                                   \
+    CONSUME(mp, FIELD);
+    OFFLOAD_ZERO_FIELDS
+#undef OFFLOAD_ZERO
+
     CONSUME(mp, in_port);
     return true;
 }
 
-/* Layer 2: one item for Ethernet, one for the tag if there is one.  'has_vlan'
- * is always said, since NICs differ in what an item without it matches. */
+/* The TPID of a tag that packets have: that of the packet at hand unless the
+ * match asks for another, which can't be since tags have these two. */
+static bool
+parse_tpid(struct match_parser *mp, size_t i, ovs_be16 *tpid)
+{
+    ovs_be16 mask = mp->mask.vlans[i].tpid;
+
+    if (mask && mask != OVS_BE16_MAX) {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_VLAN_TPID);
+    }
+    *tpid = (eth_type_vlan(mp->key->vlans[i].tpid) ? mp->key->vlans[i].tpid
+             : htons(ETH_TYPE_VLAN_8021Q));
+    return true;
+}
+
+/* Layer 2: one item for Ethernet, one for each tag of the packet at hand, of
+ * two at most.  How many tags there are is always said: by 'has_vlan' and
+ * 'has_more_vlan', since NICs differ in what items without these match, and
+ * by the EtherType behind the last tag. */
 static bool
 parse_l2(struct match_parser *mp)
 {
     struct offload_refusal *refusal = mp->refusal;
     struct offload_match *om = mp->om;
-    ovs_be16 tci_mask = mp->mask.vlans[0].tci;
-    ovs_be16 tpid = htons(ETH_TYPE_VLAN_8021Q);
+    ovs_be16 *type, *type_mask;
+    unsigned int n_vlans = 0;
+    ovs_be16 tpid = 0;
 
     if (mp->mask.dl_type && mp->mask.dl_type != OVS_BE16_MAX) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_ETH_TYPE_MASKED);
@@ -129,59 +149,63 @@ parse_l2(struct match_parser *mp)
     if (mp->mask.dl_type && ntohs(mp->flow.dl_type) < ETH_TYPE_MIN) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_ETH_TYPE_NONE);
     }
-    om->eth_type = mp->flow.dl_type;
+    om->packet.eth_type = mp->flow.dl_type;
 
     /* Open vSwitch uses the place of the DEI bit for "there is a tag". */
-    om->tagged = (mp->key->vlans[0].tci & htons(VLAN_CFI)) != 0;
-    if (om->tagged) {
-        if (mp->mask.vlans[0].tpid
-            && mp->mask.vlans[0].tpid != OVS_BE16_MAX) {
-            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_VLAN_TPID);
-        }
-        /* That there is no second tag is said by an EtherType behind the
-         * first that is none of a tag. */
-        if (MATCHED_NONZERO(mp, vlans[1])
-            || (MATCHED(mp, vlans[1])
-                && (!mp->mask.dl_type || eth_type_vlan(om->eth_type)))) {
-            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_VLAN_SECOND);
-        }
-        if (eth_type_vlan(mp->key->vlans[0].tpid)) {
-            tpid = mp->key->vlans[0].tpid;
-        }
-    } else {
-        if (mp->flow.vlans[0].tci || mp->flow.vlans[0].tpid
-            || MATCHED_NONZERO(mp, vlans[1])) {
+    while (n_vlans < FLOW_MAX_VLAN_HEADERS
+           && mp->key->vlans[n_vlans].tci & htons(VLAN_CFI)) {
+        n_vlans++;
+    }
+    for (size_t i = n_vlans; i < FLOW_MAX_VLAN_HEADERS; i++) {
+        if (MATCHED_NONZERO(mp, vlans[i])) {
             return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
         }
-        if (eth_type_vlan(om->eth_type)) {
-            return offload_refuse(refusal,
-                                  OFFLOAD_REFUSAL_MATCH_ETH_TYPE_VLAN);
-        }
     }
+    if (n_vlans < FLOW_MAX_VLAN_HEADERS && MATCHED(mp, vlans[n_vlans])
+        && n_vlans && !mp->mask.dl_type) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_VLAN_SECOND);
+    }
+    /* A tag that was not taken for one: it is cut short, or Open vSwitch is
+     * told to look at fewer tags (vlan-limit) than a NIC does. */
+    if (n_vlans < FLOW_MAX_VLAN_HEADERS && eth_type_vlan(om->packet.eth_type)
+        && (!n_vlans || MATCHED(mp, vlans[n_vlans]))) {
+        return offload_refuse(refusal,
+                              n_vlans ? OFFLOAD_REFUSAL_MATCH_VLAN_SECOND
+                              : OFFLOAD_REFUSAL_MATCH_ETH_TYPE_VLAN);
+    }
+    om->packet.n_vlans = n_vlans;
 
     memcpy(&om->eth.spec.dst, &mp->flow.dl_dst, sizeof om->eth.spec.dst);
     memcpy(&om->eth.mask.dst, &mp->mask.dl_dst, sizeof om->eth.mask.dst);
     memcpy(&om->eth.spec.src, &mp->flow.dl_src, sizeof om->eth.spec.src);
     memcpy(&om->eth.mask.src, &mp->mask.dl_src, sizeof om->eth.mask.src);
-    om->eth.spec.has_vlan = om->tagged;
+    om->eth.spec.has_vlan = n_vlans > 0;
     om->eth.mask.has_vlan = 1;
-    if (om->tagged) {
-        om->eth.spec.type = tpid;
-        om->eth.mask.type = OVS_BE16_MAX;
-    } else {
-        om->eth.spec.type = mp->flow.dl_type;
-        om->eth.mask.type = mp->mask.dl_type;
-    }
     add_item(om, RTE_FLOW_ITEM_TYPE_ETH, &om->eth.spec, &om->eth.mask, NULL);
+    type = &om->eth.spec.type;
+    type_mask = &om->eth.mask.type;
 
-    if (om->tagged) {
-        om->vlan.spec.tci = mp->flow.vlans[0].tci & htons(~VLAN_CFI);
-        om->vlan.mask.tci = tci_mask & htons(~VLAN_CFI);
-        om->vlan.spec.inner_type = mp->flow.dl_type;
-        om->vlan.mask.inner_type = mp->mask.dl_type;
-        add_item(om, RTE_FLOW_ITEM_TYPE_VLAN, &om->vlan.spec, &om->vlan.mask,
-                 NULL);
+    for (size_t i = 0; i < n_vlans; i++) {
+        struct rte_flow_item_vlan *spec = &om->vlans[i].spec;
+        struct rte_flow_item_vlan *mask = &om->vlans[i].mask;
+
+        if (!parse_tpid(mp, i, &tpid)) {
+            return false;
+        }
+        *type = tpid;
+        *type_mask = OVS_BE16_MAX;
+        spec->tci = mp->flow.vlans[i].tci & htons(~VLAN_CFI);
+        mask->tci = mp->mask.vlans[i].tci & htons(~VLAN_CFI);
+        if (i + 1 < n_vlans) {
+            spec->has_more_vlan = 1;
+            mask->has_more_vlan = 1;
+        }
+        add_item(om, RTE_FLOW_ITEM_TYPE_VLAN, spec, mask, NULL);
+        type = &spec->inner_type;
+        type_mask = &mask->inner_type;
     }
+    *type = mp->flow.dl_type;
+    *type_mask = mp->mask.dl_type;
 
     CONSUME(mp, dl_dst);
     CONSUME(mp, dl_src);
@@ -218,7 +242,7 @@ parse_frag(struct match_parser *mp, enum frag *frag)
     }
 
     CONSUME(mp, nw_frag);
-    mp->om->unfragmented = *frag == FRAG_NO;
+    mp->om->packet.unfragmented = *frag == FRAG_NO;
     return true;
 }
 
@@ -266,8 +290,8 @@ parse_ipv4(struct match_parser *mp, enum frag frag)
     add_item(om, RTE_FLOW_ITEM_TYPE_IPV4, &om->ipv4.spec, &om->ipv4.mask,
              last);
 
-    om->ip_proto = mp->flow.nw_proto;
-    om->ip_proto_known = mp->mask.nw_proto == UINT8_MAX;
+    om->packet.ip_proto = mp->flow.nw_proto;
+    om->packet.ip_proto_known = mp->mask.nw_proto == UINT8_MAX;
 
     CONSUME(mp, nw_src);
     CONSUME(mp, nw_dst);
@@ -298,18 +322,18 @@ parse_ipv6(struct match_parser *mp, enum frag frag)
         return offload_refuse(mp->refusal,
                               OFFLOAD_REFUSAL_MATCH_IP_PROTO_MASKED);
     }
-    om->ip_proto = mp->flow.nw_proto;
-    om->ip_proto_known = mp->mask.nw_proto != 0;
-    if (om->ip_proto_known
-        && (frag == FRAG_LATER ? om->ip_proto != IPPROTO_FRAGMENT
-                               : is_ipv6_ext(om->ip_proto))) {
+    om->packet.ip_proto = mp->flow.nw_proto;
+    om->packet.ip_proto_known = mp->mask.nw_proto != 0;
+    if (om->packet.ip_proto_known
+        && (frag == FRAG_LATER ? om->packet.ip_proto != IPPROTO_FRAGMENT
+                               : is_ipv6_ext(om->packet.ip_proto))) {
         return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_IPV6_EXT);
     }
 
     spec->vtc_flow = htonl((uint32_t) mp->flow.nw_tos << RTE_IPV6_HDR_TC_SHIFT)
                      | mp->flow.ipv6_label;
     mask->vtc_flow = htonl((uint32_t) mp->mask.nw_tos << RTE_IPV6_HDR_TC_SHIFT)
-                     | mp->mask.ipv6_label;
+                     | (mp->mask.ipv6_label & htonl(IPV6_LABEL_MASK));
     spec->hop_limits = mp->flow.nw_ttl;
     mask->hop_limits = mp->mask.nw_ttl;
     memcpy(spec->src_addr, &mp->flow.ipv6_src, sizeof spec->src_addr);
@@ -326,7 +350,7 @@ parse_ipv6(struct match_parser *mp, enum frag frag)
     case FRAG_ANYTHING:
         spec->proto = mp->flow.nw_proto;
         mask->proto = mp->mask.nw_proto;
-        if (!om->ip_proto_known
+        if (!om->packet.ip_proto_known
             && (mp->mask.nw_tos || mp->mask.nw_ttl || mp->mask.ipv6_label
                 || frag == FRAG_ANYTHING)) {
             /* A chain of extension headers that breaks off makes Open vSwitch
@@ -344,8 +368,8 @@ parse_ipv6(struct match_parser *mp, enum frag frag)
         if (frag == FRAG_FIRST) {
             /* Nothing but the fragment header before the protocol, for the
              * same reason. */
-            if (om->ip_proto_known) {
-                frag_spec->next_header = om->ip_proto;
+            if (om->packet.ip_proto_known) {
+                frag_spec->next_header = om->packet.ip_proto;
                 frag_mask->next_header = UINT8_MAX;
             } else {
                 offload_match_exclude_ipv6_ext(om);
@@ -382,13 +406,81 @@ icmp_field(ovs_be16 value, ovs_be16 mask, uint8_t *spec_byte,
     return !(ntohs(value) >> 8);
 }
 
+/* Neighbor discovery.  The items are of sound messages, where Open vSwitch
+ * has zeros for others.  That an option is absent can't be said. */
+static bool
+parse_nd(struct match_parser *mp)
+{
+    uint8_t type = ntohs(mp->flow.tp_src);
+    struct offload_match *om = mp->om;
+
+    if (mp->mask.tp_src != OVS_BE16_MAX || mp->mask.tp_dst != OVS_BE16_MAX
+        || mp->flow.tp_dst || MATCHED(mp, tcp_flags)
+        || MATCHED(mp, igmp_group_ip4)
+        || (MATCHED(mp, arp_sha) && !MATCHED_NONZERO(mp, arp_sha))
+        || (MATCHED(mp, arp_tha) && !MATCHED_NONZERO(mp, arp_tha))) {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_ND);
+    }
+
+    if (mp->flow.tp_src == htons(ND_NEIGHBOR_SOLICIT)) {
+        om->l4.nd_ns.spec.type = type;
+        om->l4.nd_ns.mask.type = UINT8_MAX;
+        om->l4.nd_ns.mask.code = UINT8_MAX;
+        memcpy(om->l4.nd_ns.spec.target_addr, &mp->flow.nd_target,
+               sizeof om->l4.nd_ns.spec.target_addr);
+        memcpy(om->l4.nd_ns.mask.target_addr, &mp->mask.nd_target,
+               sizeof om->l4.nd_ns.mask.target_addr);
+        add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_NS, &om->l4.nd_ns.spec,
+                 &om->l4.nd_ns.mask, NULL);
+    } else if (mp->flow.tp_src == htons(ND_NEIGHBOR_ADVERT)) {
+        om->l4.nd_na.spec.type = type;
+        om->l4.nd_na.mask.type = UINT8_MAX;
+        om->l4.nd_na.mask.code = UINT8_MAX;
+        memcpy(om->l4.nd_na.spec.target_addr, &mp->flow.nd_target,
+               sizeof om->l4.nd_na.spec.target_addr);
+        memcpy(om->l4.nd_na.mask.target_addr, &mp->mask.nd_target,
+               sizeof om->l4.nd_na.mask.target_addr);
+        add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_NA, &om->l4.nd_na.spec,
+                 &om->l4.nd_na.mask, NULL);
+    } else {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
+    }
+    if (MATCHED(mp, arp_sha)) {
+        om->nd_sla.spec.type = ND_OPT_SOURCE_LINKADDR;
+        om->nd_sla.mask.type = UINT8_MAX;
+        memcpy(&om->nd_sla.spec.sla, &mp->flow.arp_sha,
+               sizeof om->nd_sla.spec.sla);
+        memcpy(&om->nd_sla.mask.sla, &mp->mask.arp_sha,
+               sizeof om->nd_sla.mask.sla);
+        add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_OPT_SLA_ETH,
+                 &om->nd_sla.spec, &om->nd_sla.mask, NULL);
+    }
+    if (MATCHED(mp, arp_tha)) {
+        om->nd_tla.spec.type = ND_OPT_TARGET_LINKADDR;
+        om->nd_tla.mask.type = UINT8_MAX;
+        memcpy(&om->nd_tla.spec.tla, &mp->flow.arp_tha,
+               sizeof om->nd_tla.spec.tla);
+        memcpy(&om->nd_tla.mask.tla, &mp->mask.arp_tha,
+               sizeof om->nd_tla.mask.tla);
+        add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_OPT_TLA_ETH,
+                 &om->nd_tla.spec, &om->nd_tla.mask, NULL);
+    }
+
+    CONSUME(mp, tp_src);
+    CONSUME(mp, tp_dst);
+    CONSUME(mp, nd_target);
+    CONSUME(mp, arp_sha);
+    CONSUME(mp, arp_tha);
+    return true;
+}
+
 static bool
 parse_l4(struct match_parser *mp, enum frag frag)
 {
     struct offload_refusal *refusal = mp->refusal;
     struct offload_match *om = mp->om;
     bool ports = MATCHED(mp, tp_src) || MATCHED(mp, tp_dst);
-    bool v4 = om->eth_type == htons(ETH_TYPE_IP);
+    bool v4 = om->packet.eth_type == htons(ETH_TYPE_IP);
     bool possible = true;
 
     if (frag == FRAG_LATER) {
@@ -402,7 +494,7 @@ parse_l4(struct match_parser *mp, enum frag frag)
         CONSUME(mp, tcp_flags);
         return true;
     }
-    if (!om->ip_proto_known) {
+    if (!om->packet.ip_proto_known) {
         if (ports || MATCHED(mp, tcp_flags)) {
             return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_L4_NO_PROTO);
         }
@@ -419,7 +511,7 @@ parse_l4(struct match_parser *mp, enum frag frag)
     enum rte_flow_item_type type;
     const void *spec, *mask;
 
-    if (om->ip_proto == IPPROTO_TCP) {
+    if (om->packet.ip_proto == IPPROTO_TCP) {
         uint16_t flags = ntohs(mp->flow.tcp_flags);
         uint16_t flags_mask = ntohs(mp->mask.tcp_flags);
 
@@ -438,7 +530,7 @@ parse_l4(struct match_parser *mp, enum frag frag)
         om->l4.tcp.mask.hdr.data_off = (flags_mask >> 8) & 0xf;
         possible = !(flags >> 12);
         CONSUME(mp, tcp_flags);
-    } else if (om->ip_proto == IPPROTO_UDP) {
+    } else if (om->packet.ip_proto == IPPROTO_UDP) {
         type = RTE_FLOW_ITEM_TYPE_UDP;
         spec = &om->l4.udp.spec;
         mask = &om->l4.udp.mask;
@@ -446,7 +538,7 @@ parse_l4(struct match_parser *mp, enum frag frag)
         om->l4.udp.mask.hdr.src_port = mp->mask.tp_src;
         om->l4.udp.spec.hdr.dst_port = mp->flow.tp_dst;
         om->l4.udp.mask.hdr.dst_port = mp->mask.tp_dst;
-    } else if (om->ip_proto == IPPROTO_SCTP) {
+    } else if (om->packet.ip_proto == IPPROTO_SCTP) {
         type = RTE_FLOW_ITEM_TYPE_SCTP;
         spec = &om->l4.sctp.spec;
         mask = &om->l4.sctp.mask;
@@ -454,7 +546,7 @@ parse_l4(struct match_parser *mp, enum frag frag)
         om->l4.sctp.mask.hdr.src_port = mp->mask.tp_src;
         om->l4.sctp.spec.hdr.dst_port = mp->flow.tp_dst;
         om->l4.sctp.mask.hdr.dst_port = mp->mask.tp_dst;
-    } else if (v4 && om->ip_proto == IPPROTO_ICMP) {
+    } else if (v4 && om->packet.ip_proto == IPPROTO_ICMP) {
         struct rte_icmp_hdr *s = &om->l4.icmp.spec.hdr;
         struct rte_icmp_hdr *m = &om->l4.icmp.mask.hdr;
 
@@ -465,14 +557,14 @@ parse_l4(struct match_parser *mp, enum frag frag)
                                &s->icmp_type, &m->icmp_type)
                     && icmp_field(mp->flow.tp_dst, mp->mask.tp_dst,
                                   &s->icmp_code, &m->icmp_code));
-    } else if (!v4 && om->ip_proto == IPPROTO_ICMPV6) {
+    } else if (!v4 && om->packet.ip_proto == IPPROTO_ICMPV6) {
         struct rte_flow_item_icmp6 *s = &om->l4.icmp6.spec;
         struct rte_flow_item_icmp6 *m = &om->l4.icmp6.mask;
 
         if (MATCHED(mp, nd_target) || MATCHED(mp, arp_sha)
             || MATCHED(mp, arp_tha) || MATCHED(mp, tcp_flags)
             || MATCHED(mp, igmp_group_ip4)) {
-            return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_ND);
+            return parse_nd(mp);
         }
         type = RTE_FLOW_ITEM_TYPE_ICMP6;
         spec = s;
@@ -481,8 +573,9 @@ parse_l4(struct match_parser *mp, enum frag frag)
                                &s->type, &m->type)
                     && icmp_field(mp->flow.tp_dst, mp->mask.tp_dst,
                                   &s->code, &m->code));
-    } else if (om->ip_proto == IPPROTO_IGMP || om->ip_proto == IPPROTO_ICMP
-               || om->ip_proto == IPPROTO_ICMPV6) {
+    } else if (om->packet.ip_proto == IPPROTO_IGMP
+               || om->packet.ip_proto == IPPROTO_ICMP
+               || om->packet.ip_proto == IPPROTO_ICMPV6) {
         /* Open vSwitch looks into these, even if they are of the other
          * version of IP. */
         if (ports || MATCHED(mp, igmp_group_ip4)) {
@@ -503,7 +596,7 @@ parse_l4(struct match_parser *mp, enum frag frag)
         return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
     }
     add_item(om, type, spec, mask, NULL);
-    om->has_l4_item = true;
+    om->packet.has_l4_item = true;
     CONSUME(mp, tp_src);
     CONSUME(mp, tp_dst);
     return true;
@@ -515,36 +608,99 @@ parse_ip(struct match_parser *mp)
     enum frag frag = FRAG_ANYTHING;
 
     if (!parse_frag(mp, &frag)
-        || !(mp->om->eth_type == htons(ETH_TYPE_IP)
+        || !(mp->om->packet.eth_type == htons(ETH_TYPE_IP)
              ? parse_ipv4(mp, frag) : parse_ipv6(mp, frag))
         || !parse_l4(mp, frag)) {
         return false;
     }
 
-    mp->om->ecn_known = (mp->mask.nw_tos & IP_ECN_MASK) == IP_ECN_MASK;
-    mp->om->ecn = mp->flow.nw_tos & IP_ECN_MASK;
+    mp->om->packet.ecn_known = (mp->mask.nw_tos & IP_ECN_MASK) == IP_ECN_MASK;
+    mp->om->packet.ecn = mp->flow.nw_tos & IP_ECN_MASK;
     CONSUME(mp, nw_tos);
     CONSUME(mp, nw_ttl);
     CONSUME(mp, nw_proto);
     return true;
 }
 
-/* Layer 3 that is not IP: only a match on the EtherType alone can be said. */
+/* ARP: of Ethernet and IPv4, or Open vSwitch sees zeros; and of an operation
+ * that fits into one byte, or it sees 0 for it. */
+static void
+parse_arp(struct match_parser *mp)
+{
+    struct rte_flow_item_arp_eth_ipv4 *spec = &mp->om->arp.spec;
+    struct rte_flow_item_arp_eth_ipv4 *mask = &mp->om->arp.mask;
+
+    if (!MATCHED(mp, nw_src) && !MATCHED(mp, nw_dst)
+        && !MATCHED(mp, nw_proto) && !MATCHED(mp, arp_sha)
+        && !MATCHED(mp, arp_tha)) {
+        return;
+    }
+
+    spec->hrd = htons(ARP_HRD_ETHERNET);
+    mask->hrd = OVS_BE16_MAX;
+    spec->pro = htons(ARP_PRO_IP);
+    mask->pro = OVS_BE16_MAX;
+    spec->hln = ETH_ADDR_LEN;
+    mask->hln = UINT8_MAX;
+    spec->pln = sizeof(ovs_be32);
+    mask->pln = UINT8_MAX;
+    if (mp->mask.nw_proto) {
+        spec->op = htons(mp->flow.nw_proto);
+        mask->op = htons(0xff00 | mp->mask.nw_proto);
+    }
+    memcpy(&spec->sha, &mp->flow.arp_sha, sizeof spec->sha);
+    memcpy(&mask->sha, &mp->mask.arp_sha, sizeof mask->sha);
+    memcpy(&spec->tha, &mp->flow.arp_tha, sizeof spec->tha);
+    memcpy(&mask->tha, &mp->mask.arp_tha, sizeof mask->tha);
+    spec->spa = mp->flow.nw_src;
+    mask->spa = mp->mask.nw_src;
+    spec->tpa = mp->flow.nw_dst;
+    mask->tpa = mp->mask.nw_dst;
+    add_item(mp->om, RTE_FLOW_ITEM_TYPE_ARP_ETH_IPV4, spec, mask, NULL);
+
+    CONSUME(mp, nw_src);
+    CONSUME(mp, nw_dst);
+    CONSUME(mp, nw_proto);
+    CONSUME(mp, arp_sha);
+    CONSUME(mp, arp_tha);
+}
+
+/* The top label. */
+static bool
+parse_mpls(struct match_parser *mp)
+{
+    struct rte_flow_item_mpls *spec = &mp->om->mpls.spec;
+    struct rte_flow_item_mpls *mask = &mp->om->mpls.mask;
+
+    BUILD_ASSERT_DECL(sizeof *spec == sizeof(ovs_be32));
+    if (MATCHED(mp, mpls_lse[1]) || MATCHED(mp, mpls_lse[2])) {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_MPLS);
+    }
+    if (MATCHED(mp, mpls_lse[0])) {
+        memcpy(spec, &mp->flow.mpls_lse[0], sizeof *spec);
+        memcpy(mask, &mp->mask.mpls_lse[0], sizeof *mask);
+        add_item(mp->om, RTE_FLOW_ITEM_TYPE_MPLS, spec, mask, NULL);
+    }
+    CONSUME(mp, mpls_lse);
+    return true;
+}
+
+/* Layer 3 that is not IP. */
 static bool
 parse_other_l3(struct match_parser *mp)
 {
-    ovs_be16 eth_type = mp->om->eth_type;
+    ovs_be16 eth_type = mp->om->packet.eth_type;
 
-    if (eth_type == htons(ETH_TYPE_ARP) || eth_type == htons(ETH_TYPE_RARP)) {
+    if (eth_type == htons(ETH_TYPE_ARP)) {
+        parse_arp(mp);
+    } else if (eth_type == htons(ETH_TYPE_RARP)) {
         if (MATCHED(mp, nw_src) || MATCHED(mp, nw_dst)
             || MATCHED(mp, nw_proto) || MATCHED(mp, arp_sha)
             || MATCHED(mp, arp_tha)) {
-            return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_ARP);
+            return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_RARP);
         }
     } else if (eth_type_mpls(eth_type)) {
-        if (MATCHED(mp, mpls_lse)) {
-            return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_MPLS);
-        }
+        return parse_mpls(mp);
     } else if (eth_type == htons(ETH_TYPE_NSH)) {
         if (MATCHED(mp, nsh)) {
             return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_NSH);
@@ -555,7 +711,8 @@ parse_other_l3(struct match_parser *mp)
 
 bool
 offload_match_init(struct offload_match *om, const struct match *match,
-                   uint16_t port_id, struct offload_refusal *refusal)
+                   const struct offload_match_params *params,
+                   struct offload_refusal *refusal)
 {
     struct match_parser mp = {
         .key = &match->flow,
@@ -572,16 +729,25 @@ offload_match_init(struct offload_match *om, const struct match *match,
     }
 
     memset(om, 0, sizeof *om);
-    om->port.spec.port_id = port_id;
-    om->port.mask.port_id = UINT16_MAX;
-    add_item(om, RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, &om->port.spec,
-             &om->port.mask, NULL);
+    om->key = &match->flow;
+    om->recirculated = match->flow.recirc_id != 0;
+    add_port_item(om, params->port_id, params->forms);
+    if (params->tunnel) {
+        if (!offload_tunnel_match(om, params->tunnel, &match->flow, &mp.flow,
+                                  &mp.mask, refusal)) {
+            return false;
+        }
+    } else if (flow_tnl_dst_is_set(&match->flow.tunnel)) {
+        return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_TUNNEL_PORT);
+    } else {
+        CONSUME(&mp, tunnel);
+    }
 
     if (!parse_metadata(&mp) || !parse_l2(&mp)) {
         return false;
     }
-    if (om->eth_type == htons(ETH_TYPE_IP)
-        || om->eth_type == htons(ETH_TYPE_IPV6)) {
+    if (om->packet.eth_type == htons(ETH_TYPE_IP)
+        || om->packet.eth_type == htons(ETH_TYPE_IPV6)) {
         if (!parse_ip(&mp)) {
             return false;
         }
@@ -604,4 +770,143 @@ offload_match_exclude_ipv6_ext(struct offload_match *om)
     om->ipv6.mask.has_frag_ext = 1;
     om->ipv6.mask.has_auth_ext = 1;
     om->ipv6.mask.has_dest_ext = 1;
+    /* Open vSwitch takes these for protocols, but NICs may look behind. */
+    om->ipv6.mask.has_mobil_ext = 1;
+    om->ipv6.mask.has_hip_ext = 1;
+    om->ipv6.mask.has_shim6_ext = 1;
+}
+
+/* Adds the item of layer 4, or makes the one that there is match the ports of
+ * the packet at hand.  ICMP has type and code in their place. */
+static bool
+pin_ports(struct offload_match *om)
+{
+    const struct flow *key = om->key;
+    bool v4 = om->packet.eth_type == htons(ETH_TYPE_IP);
+    enum rte_flow_item_type type;
+    const void *spec, *mask;
+
+    switch (key->nw_proto) {
+    case IPPROTO_TCP:
+        om->l4.tcp.spec.hdr.src_port = key->tp_src;
+        om->l4.tcp.mask.hdr.src_port = OVS_BE16_MAX;
+        om->l4.tcp.spec.hdr.dst_port = key->tp_dst;
+        om->l4.tcp.mask.hdr.dst_port = OVS_BE16_MAX;
+        type = RTE_FLOW_ITEM_TYPE_TCP;
+        spec = &om->l4.tcp.spec;
+        mask = &om->l4.tcp.mask;
+        break;
+    case IPPROTO_UDP:
+        om->l4.udp.spec.hdr.src_port = key->tp_src;
+        om->l4.udp.mask.hdr.src_port = OVS_BE16_MAX;
+        om->l4.udp.spec.hdr.dst_port = key->tp_dst;
+        om->l4.udp.mask.hdr.dst_port = OVS_BE16_MAX;
+        type = RTE_FLOW_ITEM_TYPE_UDP;
+        spec = &om->l4.udp.spec;
+        mask = &om->l4.udp.mask;
+        break;
+    case IPPROTO_SCTP:
+        om->l4.sctp.spec.hdr.src_port = key->tp_src;
+        om->l4.sctp.mask.hdr.src_port = OVS_BE16_MAX;
+        om->l4.sctp.spec.hdr.dst_port = key->tp_dst;
+        om->l4.sctp.mask.hdr.dst_port = OVS_BE16_MAX;
+        type = RTE_FLOW_ITEM_TYPE_SCTP;
+        spec = &om->l4.sctp.spec;
+        mask = &om->l4.sctp.mask;
+        break;
+    case IPPROTO_ICMP:
+        om->l4.icmp.spec.hdr.icmp_type = ntohs(key->tp_src);
+        om->l4.icmp.mask.hdr.icmp_type = UINT8_MAX;
+        om->l4.icmp.spec.hdr.icmp_code = ntohs(key->tp_dst);
+        om->l4.icmp.mask.hdr.icmp_code = UINT8_MAX;
+        type = RTE_FLOW_ITEM_TYPE_ICMP;
+        spec = &om->l4.icmp.spec;
+        mask = &om->l4.icmp.mask;
+        if (!v4) {
+            return false;
+        }
+        break;
+    case IPPROTO_ICMPV6:
+        om->l4.icmp6.spec.type = ntohs(key->tp_src);
+        om->l4.icmp6.mask.type = UINT8_MAX;
+        om->l4.icmp6.spec.code = ntohs(key->tp_dst);
+        om->l4.icmp6.mask.code = UINT8_MAX;
+        type = RTE_FLOW_ITEM_TYPE_ICMP6;
+        spec = &om->l4.icmp6.spec;
+        mask = &om->l4.icmp6.mask;
+        if (v4) {
+            return false;
+        }
+        break;
+    default:
+        /* Not part of the hash. */
+        return true;
+    }
+    if (!om->packet.has_l4_item) {
+        add_item(om, type, spec, mask, NULL);
+        om->packet.has_l4_item = true;
+    }
+    return true;
+}
+
+static void
+pin_arp(struct offload_match *om)
+{
+    const struct flow *key = om->key;
+    bool has_item = om->arp.mask.hrd != 0;
+
+    om->arp.spec.hrd = htons(ARP_HRD_ETHERNET);
+    om->arp.mask.hrd = OVS_BE16_MAX;
+    om->arp.spec.pro = htons(ARP_PRO_IP);
+    om->arp.mask.pro = OVS_BE16_MAX;
+    om->arp.spec.hln = ETH_ADDR_LEN;
+    om->arp.mask.hln = UINT8_MAX;
+    om->arp.spec.pln = sizeof(ovs_be32);
+    om->arp.mask.pln = UINT8_MAX;
+    om->arp.spec.op = htons(key->nw_proto);
+    om->arp.mask.op = OVS_BE16_MAX;
+    om->arp.spec.spa = key->nw_src;
+    om->arp.mask.spa = OVS_BE32_MAX;
+    om->arp.spec.tpa = key->nw_dst;
+    om->arp.mask.tpa = OVS_BE32_MAX;
+    if (!has_item) {
+        add_item(om, RTE_FLOW_ITEM_TYPE_ARP_ETH_IPV4, &om->arp.spec,
+                 &om->arp.mask, NULL);
+    }
+}
+
+bool
+offload_match_pin_hash(struct offload_match *om, uint32_t *hash)
+{
+    const struct flow *key = om->key;
+    ovs_be16 eth_type = om->packet.eth_type;
+
+    *hash = flow_hash_5tuple(key, 0);
+    if (eth_type == htons(ETH_TYPE_IP)) {
+        om->ipv4.spec.hdr.src_addr = key->nw_src;
+        om->ipv4.mask.hdr.src_addr = OVS_BE32_MAX;
+        om->ipv4.spec.hdr.dst_addr = key->nw_dst;
+        om->ipv4.mask.hdr.dst_addr = OVS_BE32_MAX;
+        om->ipv4.spec.hdr.next_proto_id = key->nw_proto;
+        om->ipv4.mask.hdr.next_proto_id = UINT8_MAX;
+        return om->packet.unfragmented && pin_ports(om);
+    } else if (eth_type == htons(ETH_TYPE_IPV6)) {
+        memcpy(om->ipv6.spec.hdr.src_addr, &key->ipv6_src,
+               sizeof om->ipv6.spec.hdr.src_addr);
+        memset(om->ipv6.mask.hdr.src_addr, 0xff,
+               sizeof om->ipv6.mask.hdr.src_addr);
+        memcpy(om->ipv6.spec.hdr.dst_addr, &key->ipv6_dst,
+               sizeof om->ipv6.spec.hdr.dst_addr);
+        memset(om->ipv6.mask.hdr.dst_addr, 0xff,
+               sizeof om->ipv6.mask.hdr.dst_addr);
+        om->ipv6.spec.hdr.proto = key->nw_proto;
+        om->ipv6.mask.hdr.proto = UINT8_MAX;
+        return (om->packet.unfragmented && !is_ipv6_ext(key->nw_proto)
+                && pin_ports(om));
+    } else if (eth_type == htons(ETH_TYPE_ARP)) {
+        pin_arp(om);
+        return true;
+    }
+    /* Other packets all have the same hash. */
+    return eth_type && !eth_type_vlan(eth_type);
 }

@@ -26,10 +26,11 @@
  *
  * What can't be said even so is refused by name.  In particular metadata:
  * fresh from a port, a packet has none, so a match on zero in it holds always
- * and needs no item, and a match on anything else is refused.
+ * and needs no item, and a match on anything else is refused.  A tunnel's
+ * metadata is in the outer headers, see offload-tunnel.h.
  *
  * Nothing is allocated: a struct offload_match holds its items and what they
- * point to, about 1 kB, and is meant for the stack.
+ * point to, about 3 kB, and is meant for the stack.
  *
  * Thread-safety
  * -------------
@@ -46,38 +47,58 @@
 
 #include <rte_flow.h>
 
+#include "offload-tunnel.h"
 #include "openvswitch/types.h"
 
 struct match;
+struct netdev;
 struct offload_refusal;
 
-/* represented_port, eth, vlan, IP, fragment header, layer 4, end. */
-#define OFFLOAD_MAX_ITEMS 7
+/* Port, outer headers, eth, two tags, IP, fragment header, layer 4, two
+ * options of neighbor discovery, end. */
+#define OFFLOAD_MAX_ITEMS (12 + OFFLOAD_MAX_TUNNEL_ITEMS)
 
-struct offload_match {
-    struct rte_flow_item items[OFFLOAD_MAX_ITEMS];  /* Ends with END. */
-    size_t n_items;                                 /* Without END. */
-
-    /* What is known of each packet that the items match. */
-    bool tagged;                /* It has a VLAN tag, else it has none. */
-    ovs_be16 eth_type;          /* Behind the tag; 0 if anything. */
+/* What is known of each packet that some items match. */
+struct offload_packet {
+    unsigned int n_vlans;       /* It has so many VLAN tags; if 2, perhaps
+                                 * more. */
+    ovs_be16 eth_type;          /* Behind these tags; 0 if anything. */
     uint8_t ip_proto;           /* If 'ip_proto_known'. */
     bool ip_proto_known;
     bool unfragmented;          /* IP, and no fragment. */
     bool has_l4_item;           /* The last item is the one of 'ip_proto'. */
     bool ecn_known;             /* The ECN bits of TOS or traffic class ... */
     uint8_t ecn;                /* ... are these. */
+};
+
+struct offload_match {
+    struct rte_flow_item items[OFFLOAD_MAX_ITEMS];  /* Ends with END. */
+    size_t n_items;                                 /* Without END. */
+    struct offload_packet packet;
+    unsigned int forms_used;    /* OFFLOAD_FORM_* that made a difference. */
+    const struct flow *key;     /* One packet, all fields.  Borrowed. */
+    bool recirculated;          /* Packets were, since they were received. */
+    struct offload_tunnel_match tunnel; /* Type NONE if there is none. */
 
     /* What 'items' point to. */
     struct {
         struct rte_flow_item_ethdev spec, mask;
     } port;
     struct {
+        struct rte_flow_item_port_id spec, mask;
+    } port_id;
+    struct {
         struct rte_flow_item_eth spec, mask;
     } eth;
     struct {
         struct rte_flow_item_vlan spec, mask;
-    } vlan;
+    } vlans[2];
+    struct {
+        struct rte_flow_item_arp_eth_ipv4 spec, mask;
+    } arp;
+    struct {
+        struct rte_flow_item_mpls spec, mask;
+    } mpls;
     struct {
         struct rte_flow_item_ipv4 spec, mask, last;
     } ipv4;
@@ -103,22 +124,55 @@ struct offload_match {
         struct {
             struct rte_flow_item_icmp6 spec, mask;
         } icmp6;
+        struct {
+            struct rte_flow_item_icmp6_nd_ns spec, mask;
+        } nd_ns;
+        struct {
+            struct rte_flow_item_icmp6_nd_na spec, mask;
+        } nd_na;
     } l4;
+    struct {
+        struct rte_flow_item_icmp6_nd_opt_sla_eth spec, mask;
+    } nd_sla;
+    struct {
+        struct rte_flow_item_icmp6_nd_opt_tla_eth spec, mask;
+    } nd_tla;
 };
 
-/* Translates 'match' of a megaflow whose packets enter at the port that
- * ethdev 'port_id' represents (or, for the uplink, is) into '*om', which must
- * then not be copied, since it points into itself.  'match->flow' holds the
- * fields of one packet of the megaflow, also where 'match->wc' does not ask.
+/* Where packets come from. */
+struct offload_match_params {
+    uint16_t port_id;           /* The ethdev that represents the port where
+                                 * they enter the NIC (the uplink's is it). */
+    const struct netdev *tunnel;        /* The port of the tunnel that they
+                                         * arrive in, or NULL. */
+    unsigned int forms;         /* Those of offload-form.h. */
+};
+
+/* Translates 'match' of a megaflow into '*om', which must then not be copied,
+ * since it points into itself.  'match->flow' holds the fields of one packet
+ * of the megaflow, also where 'match->wc' does not ask.  What the match says
+ * of recirc_id is left to the caller, who puts the rule into the right
+ * group.
  *
  * Returns true if successful, otherwise false with the reason in
  * '*refusal'. */
 bool offload_match_init(struct offload_match *om, const struct match *match,
-                        uint16_t port_id, struct offload_refusal *refusal);
+                        const struct offload_match_params *params,
+                        struct offload_refusal *refusal);
 
 /* Narrows 'om', a match on IPv6, to packets without extension headers (other
  * than the fragment header, where the match is on that): for actions whose
  * result depends on them. */
 void offload_match_exclude_ipv6_ext(struct offload_match *om);
+
+/* Narrows 'om' to packets that have the same addresses, protocol and ports as
+ * the packet at hand, so that Open vSwitch's hash over these is the same for
+ * all of them, and stores that in '*hash'.  Returns false if items can't say
+ * that. */
+bool offload_match_pin_hash(struct offload_match *om, uint32_t *hash);
+
+/* Adds an item, for the parts of the translation. */
+void offload_match_add(struct offload_match *om, enum rte_flow_item_type type,
+                       const void *spec, const void *mask, const void *last);
 
 #endif /* offload-match.h */

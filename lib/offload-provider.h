@@ -22,6 +22,7 @@
 #ifndef OFFLOAD_PROVIDER_H
 #define OFFLOAD_PROVIDER_H 1
 
+struct netdev;
 struct netdev_flow_api;
 
 extern const struct netdev_flow_api offload_provider_api;
@@ -29,5 +30,8 @@ extern const struct netdev_flow_api offload_provider_api;
 /* Prepares the provider and registers the "ovs-appctl" commands.  To be called
  * from the main thread, before offload_provider_api is registered. */
 void offload_provider_init(void);
+
+/* To be called before 'netdev', any netdev, is reconfigured. */
+void offload_provider_reconfigure(struct netdev *netdev);
 
 #endif /* offload-provider.h */

@@ -35,10 +35,16 @@
  * OFFLOAD_REFUSAL_<ENUM>. */
 #define OFFLOAD_REFUSALS                                                      \
     /* Match. */                                                              \
-    OFFLOAD_REFUSAL(MATCH_RECIRC, "match-recirc_id",                          \
-        "the match is on recirc_id: packets come from a recirculation")       \
+    OFFLOAD_REFUSAL(MATCH_RECIRC, "match-recirc_id-masked",                   \
+        "the match is on a part of recirc_id")                                \
     OFFLOAD_REFUSAL(MATCH_TUNNEL, "match-tunnel",                             \
-        "the match is on tunnel metadata")                                    \
+        "the match is on metadata of a tunnel that is not translated")        \
+    OFFLOAD_REFUSAL(MATCH_TUNNEL_PORT, "match-tunnel-port",                   \
+        "the port by which packets of the tunnel arrive is not known")        \
+    OFFLOAD_REFUSAL(MATCH_GENEVE_OPTS, "match-geneve-options",                \
+        "the match is on more Geneve options than a rule holds")              \
+    OFFLOAD_REFUSAL(MATCH_GRE_CSUM, "match-gre-checksum",                     \
+        "the match is on GRE with a checksum, which NICs do not verify")      \
     OFFLOAD_REFUSAL(MATCH_CT, "match-ct",                                     \
         "the match is on connection tracking state (ct_*)")                   \
     OFFLOAD_REFUSAL(MATCH_DP_HASH, "match-dp_hash",                           \
@@ -60,13 +66,13 @@
     OFFLOAD_REFUSAL(MATCH_VLAN_TPID, "match-vlan-tpid",                       \
         "the match is on a part of a VLAN tag's TPID")                        \
     OFFLOAD_REFUSAL(MATCH_VLAN_SECOND, "match-vlan-second",                   \
-        "the match is on a second VLAN tag")                                  \
-    OFFLOAD_REFUSAL(MATCH_MPLS, "match-mpls",                                 \
-        "the match is on MPLS labels")                                        \
+        "the match is on a second VLAN tag that Open vSwitch ignores")        \
+    OFFLOAD_REFUSAL(MATCH_MPLS, "match-mpls-second",                          \
+        "the match is on more than one MPLS label")                           \
     OFFLOAD_REFUSAL(MATCH_NSH, "match-nsh",                                   \
         "the match is on a network service header")                           \
-    OFFLOAD_REFUSAL(MATCH_ARP, "match-arp",                                   \
-        "the match is on fields of ARP")                                      \
+    OFFLOAD_REFUSAL(MATCH_RARP, "match-rarp",                                 \
+        "the match is on fields of RARP")                                     \
     OFFLOAD_REFUSAL(MATCH_IP_PROTO_MASKED, "match-ip_proto-masked",           \
         "the match is on a part of IPv6's protocol")                          \
     OFFLOAD_REFUSAL(MATCH_IPV6_EXT, "match-ipv6-ext",                         \
@@ -76,43 +82,49 @@
     OFFLOAD_REFUSAL(MATCH_L4_OTHER, "match-l4-other",                         \
         "the match is on layer 4 of a protocol without an item (IGMP)")       \
     OFFLOAD_REFUSAL(MATCH_ND, "match-nd",                                     \
-        "the match is on fields of IPv6 neighbor discovery")                  \
+        "the match is on an absent option of IPv6 neighbor discovery")        \
     OFFLOAD_REFUSAL(MATCH_IMPOSSIBLE, "match-impossible",                     \
         "the match is one that no packet fulfills")                           \
     OFFLOAD_REFUSAL(MATCH_OTHER, "match-other",                               \
         "the match is on a field that is not translated")                     \
                                                                               \
     /* Actions. */                                                            \
-    OFFLOAD_REFUSAL(ACTION_OUTPUTS, "action-output-several",                  \
-        "the actions go on after the first output")                           \
     OFFLOAD_REFUSAL(ACTION_USERSPACE, "action-userspace",                     \
         "action userspace: packets go to ovs-vswitchd")                       \
-    OFFLOAD_REFUSAL(ACTION_RECIRC, "action-recirc",                           \
-        "action recirc")                                                      \
+    OFFLOAD_REFUSAL(ACTION_RECIRC_NOT_LAST, "action-recirc-not-last",         \
+        "action recirc or tnl_pop with other actions behind it")              \
+    OFFLOAD_REFUSAL(ACTION_RECIRC_TUNNEL, "action-recirc-in-tunnel",          \
+        "action recirc behind others, on packets that left a tunnel")         \
+    OFFLOAD_REFUSAL(ACTION_GROUP, "action-recirc-no-group",                   \
+        "the NIC has no group for packets that recirculate")                  \
     OFFLOAD_REFUSAL(ACTION_HASH, "action-hash",                               \
-        "action hash")                                                        \
+        "action hash: a NIC's hash is not the datapath's")                    \
     OFFLOAD_REFUSAL(ACTION_SAMPLE, "action-sample",                           \
-        "action sample")                                                      \
+        "action sample of other than \"one in N to ovs-vswitchd\"")           \
     OFFLOAD_REFUSAL(ACTION_CLONE, "action-clone",                             \
-        "action clone")                                                       \
+        "action clone of other than rewrites and one output")                 \
     OFFLOAD_REFUSAL(ACTION_CT, "action-ct",                                   \
         "action ct")                                                          \
-    OFFLOAD_REFUSAL(ACTION_CT_CLEAR, "action-ct_clear",                       \
-        "action ct_clear")                                                    \
     OFFLOAD_REFUSAL(ACTION_METER, "action-meter",                             \
-        "action meter")                                                       \
+        "action meter: the NIC does not have the meter")                      \
+    OFFLOAD_REFUSAL(METER_BANDS, "action-meter-bands",                        \
+        "action meter: the meter has several bands")                          \
     OFFLOAD_REFUSAL(ACTION_TRUNC, "action-trunc",                             \
-        "action trunc")                                                       \
+        "action trunc: rte_flow can not cut packets")                         \
     OFFLOAD_REFUSAL(ACTION_CHECK_PKT_LEN, "action-check_pkt_len",             \
-        "action check_pkt_len")                                               \
+        "action check_pkt_len: rte_flow can not match on the length")         \
     OFFLOAD_REFUSAL(ACTION_LB_OUTPUT, "action-lb_output",                     \
-        "action lb_output")                                                   \
+        "action lb_output: a NIC's hash is not the datapath's")               \
     OFFLOAD_REFUSAL(ACTION_TNL_PUSH, "action-tnl_push",                       \
-        "action tnl_push")                                                    \
+        "action tnl_push for a tunnel other than VXLAN, Geneve and GRE")      \
+    OFFLOAD_REFUSAL(TNL_PUSH_SRC_PORT, "action-tnl_push-src-port",            \
+        "action tnl_push: the UDP source port would not be that of software") \
+    OFFLOAD_REFUSAL(TNL_PUSH_GRE, "action-tnl_push-gre",                      \
+        "action tnl_push for GRE with a checksum or sequence numbers")        \
     OFFLOAD_REFUSAL(ACTION_TNL_POP, "action-tnl_pop",                         \
-        "action tnl_pop")                                                     \
-    OFFLOAD_REFUSAL(ACTION_MPLS, "action-mpls",                               \
-        "actions push_mpls, pop_mpls and add_mpls")                           \
+        "action tnl_pop for a tunnel other than VXLAN, Geneve and GRE")       \
+    OFFLOAD_REFUSAL(ACTION_MPLS, "action-push_mpls",                          \
+        "actions push_mpls and add_mpls")                                     \
     OFFLOAD_REFUSAL(ACTION_ETH, "action-eth",                                 \
         "actions push_eth and pop_eth")                                       \
     OFFLOAD_REFUSAL(ACTION_NSH, "action-nsh",                                 \
@@ -123,16 +135,14 @@
         "more actions than a rule holds")                                     \
     OFFLOAD_REFUSAL(ACTION_MALFORMED, "action-malformed",                     \
         "an action of a size or form that it can not have")                   \
-    OFFLOAD_REFUSAL(VLAN_PUSH_SECOND, "action-push_vlan-second",              \
-        "action push_vlan onto a packet that has a tag")                      \
+    OFFLOAD_REFUSAL(VLAN_PUSH_THIRD, "action-push_vlan-third",                \
+        "action push_vlan onto a packet that has two tags")                   \
     OFFLOAD_REFUSAL(VLAN_POP_NONE, "action-pop_vlan-untagged",                \
         "action pop_vlan on a packet that has no tag")                        \
-    OFFLOAD_REFUSAL(SET_PART, "set-part",                                     \
-        "a rewrite of a part of a field")                                     \
-    OFFLOAD_REFUSAL(SET_ECN, "set-ecn",                                       \
-        "a rewrite of the ECN bits of TOS or traffic class")                  \
     OFFLOAD_REFUSAL(SET_IPV6_LABEL, "set-ipv6_label",                         \
         "a rewrite of the IPv6 flow label")                                   \
+    OFFLOAD_REFUSAL(SET_IPV6_EXT, "set-ipv6-ext",                             \
+        "a rewrite of addresses in front of mobility, HIP or Shim6")          \
     OFFLOAD_REFUSAL(SET_SCTP, "set-sctp",                                     \
         "a rewrite of SCTP ports")                                            \
     OFFLOAD_REFUSAL(SET_ICMP, "set-icmp",                                     \
@@ -179,6 +189,8 @@
         "the NIC has a rule with the same match")                             \
     OFFLOAD_REFUSAL(NIC_GONE, "nic-gone",                                     \
         "the NIC was removed")                                                \
+    OFFLOAD_REFUSAL(NIC_RESTART, "nic-restart",                               \
+        "the NIC forgets rules while a port is reconfigured")                 \
     OFFLOAD_REFUSAL(NIC_STUCK, "nic-stuck",                                   \
         "the NIC did not give up an older rule of this megaflow")
 

@@ -158,6 +158,8 @@ static void
 format_ipv4(struct ds *s, const struct rte_ipv4_hdr *spec,
             const struct rte_ipv4_hdr *mask, const struct rte_ipv4_hdr *last)
 {
+    format_number(s, "version_ihl", FORMAT_HEX, 8, spec->version_ihl,
+                  mask->version_ihl);
     format_number(s, "tos", FORMAT_HEX, 8, spec->type_of_service,
                   mask->type_of_service);
     format_range(s, "fragment_offset", spec->fragment_offset,
@@ -201,6 +203,12 @@ format_ipv6(struct ds *s, const struct rte_flow_item_ipv6 *spec,
                   mask->has_auth_ext);
     format_number(s, "has_dest_ext", FORMAT_DECIMAL, 1, spec->has_dest_ext,
                   mask->has_dest_ext);
+    format_number(s, "has_mobil_ext", FORMAT_DECIMAL, 1, spec->has_mobil_ext,
+                  mask->has_mobil_ext);
+    format_number(s, "has_hip_ext", FORMAT_DECIMAL, 1, spec->has_hip_ext,
+                  mask->has_hip_ext);
+    format_number(s, "has_shim6_ext", FORMAT_DECIMAL, 1, spec->has_shim6_ext,
+                  mask->has_shim6_ext);
 }
 
 static void
@@ -223,7 +231,112 @@ format_ports(struct ds *s, ovs_be16 src, ovs_be16 src_mask, ovs_be16 dst,
 }
 
 static void
-format_item(struct ds *s, const struct rte_flow_item *item)
+format_arp(struct ds *s, const struct rte_flow_item_arp_eth_ipv4 *spec,
+           const struct rte_flow_item_arp_eth_ipv4 *mask)
+{
+    format_number(s, "hrd", FORMAT_DECIMAL, 16, ntohs(spec->hrd),
+                  ntohs(mask->hrd));
+    format_number(s, "pro", FORMAT_HEX, 16, ntohs(spec->pro),
+                  ntohs(mask->pro));
+    format_number(s, "hln", FORMAT_DECIMAL, 8, spec->hln, mask->hln);
+    format_number(s, "pln", FORMAT_DECIMAL, 8, spec->pln, mask->pln);
+    format_number(s, "op", FORMAT_DECIMAL, 16, ntohs(spec->op),
+                  ntohs(mask->op));
+    format_bytes(s, "sha", FORMAT_MAC, &spec->sha, &mask->sha);
+    format_bytes(s, "spa", FORMAT_IPV4, &spec->spa, &mask->spa);
+    format_bytes(s, "tha", FORMAT_MAC, &spec->tha, &mask->tha);
+    format_bytes(s, "tpa", FORMAT_IPV4, &spec->tpa, &mask->tpa);
+}
+
+static void
+format_mpls(struct ds *s, const struct rte_flow_item_mpls *spec,
+            const struct rte_flow_item_mpls *mask)
+{
+    ovs_be32 lse, lse_mask;
+
+    memcpy(&lse, spec, sizeof lse);
+    memcpy(&lse_mask, mask, sizeof lse_mask);
+    format_number(s, "label", FORMAT_DECIMAL, 20, mpls_lse_to_label(lse),
+                  mpls_lse_to_label(lse_mask));
+    format_number(s, "tc", FORMAT_DECIMAL, 3, mpls_lse_to_tc(lse),
+                  mpls_lse_to_tc(lse_mask));
+    format_number(s, "s", FORMAT_DECIMAL, 1, mpls_lse_to_bos(lse),
+                  mpls_lse_to_bos(lse_mask));
+    format_number(s, "ttl", FORMAT_DECIMAL, 8, mpls_lse_to_ttl(lse),
+                  mpls_lse_to_ttl(lse_mask));
+}
+
+static void
+format_integrity(struct ds *s, const struct rte_flow_item_integrity *spec,
+                 const struct rte_flow_item_integrity *mask)
+{
+    format_number(s, "level", FORMAT_DECIMAL, 32, spec->level, mask->level);
+    format_number(s, "value", FORMAT_HEX, 16, spec->value, mask->value);
+}
+
+static void
+format_vxlan(struct ds *s, const struct rte_vxlan_hdr *spec,
+             const struct rte_vxlan_hdr *mask)
+{
+    uint32_t flags = ntohl(spec->vx_flags);
+    uint32_t flags_mask = ntohl(mask->vx_flags);
+    uint32_t vni = ntohl(spec->vx_vni);
+    uint32_t vni_mask = ntohl(mask->vx_vni);
+
+    format_number(s, "flags", FORMAT_HEX, 8, flags >> 24, flags_mask >> 24);
+    format_number(s, "rsvd0", FORMAT_HEX, 24, flags & 0xffffff,
+                  flags_mask & 0xffffff);
+    format_number(s, "vni", FORMAT_DECIMAL, 24, vni >> 8, vni_mask >> 8);
+    format_number(s, "last_rsvd", FORMAT_HEX, 8, vni & 0xff, vni_mask & 0xff);
+}
+
+static void
+format_geneve(struct ds *s, const struct rte_flow_item_geneve *spec,
+              const struct rte_flow_item_geneve *mask)
+{
+    uint16_t word = ntohs(spec->ver_opt_len_o_c_rsvd0);
+    uint16_t word_mask = ntohs(mask->ver_opt_len_o_c_rsvd0);
+
+    format_number(s, "ver", FORMAT_DECIMAL, 2, word >> 14, word_mask >> 14);
+    format_number(s, "optlen", FORMAT_DECIMAL, 6, (word >> 8) & 0x3f,
+                  (word_mask >> 8) & 0x3f);
+    format_number(s, "o", FORMAT_DECIMAL, 1, (word >> 7) & 1,
+                  (word_mask >> 7) & 1);
+    format_number(s, "protocol", FORMAT_HEX, 16, ntohs(spec->protocol),
+                  ntohs(mask->protocol));
+    format_number(s, "vni", FORMAT_DECIMAL, 24,
+                  spec->vni[0] << 16 | spec->vni[1] << 8 | spec->vni[2],
+                  mask->vni[0] << 16 | mask->vni[1] << 8 | mask->vni[2]);
+}
+
+static void
+format_words(struct ds *s, const char *name, const uint32_t *words, size_t n)
+{
+    ds_put_format(s, " %s 0x", name);
+    for (size_t i = 0; i < n; i++) {
+        ds_put_format(s, "%08"PRIx32, ntohl((OVS_FORCE ovs_be32) words[i]));
+    }
+}
+
+static void
+format_geneve_opt(struct ds *s, const struct rte_flow_item_geneve_opt *spec,
+                  const struct rte_flow_item_geneve_opt *mask)
+{
+    format_number(s, "class", FORMAT_HEX, 16, ntohs(spec->option_class),
+                  ntohs(mask->option_class));
+    format_number(s, "type", FORMAT_HEX, 8, spec->option_type,
+                  mask->option_type);
+    /* There are five bits of length. */
+    format_number(s, "length", FORMAT_DECIMAL, 5, spec->option_len & 0x1f,
+                  mask->option_len & 0x1f);
+    if (spec->data && mask->data) {
+        format_words(s, "data spec", spec->data, spec->option_len & 0x1f);
+        format_words(s, "data mask", mask->data, spec->option_len & 0x1f);
+    }
+}
+
+void
+offload_rule_format_item(struct ds *s, const struct rte_flow_item *item)
 {
     static const struct rte_flow_item_tcp no_tcp;
     static const struct rte_flow_item_icmp no_icmp;
@@ -244,6 +357,22 @@ format_item(struct ds *s, const struct rte_flow_item *item)
         }
         break;
     }
+    case RTE_FLOW_ITEM_TYPE_PORT_ID: {
+        const struct rte_flow_item_port_id *spec = item->spec;
+        const struct rte_flow_item_port_id *mask = item->mask;
+
+        ds_put_cstr(s, "port_id");
+        if (!empty) {
+            format_number(s, "id", FORMAT_DECIMAL, 32, spec->id, mask->id);
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_INTEGRITY:
+        ds_put_cstr(s, "integrity");
+        if (!empty) {
+            format_integrity(s, item->spec, item->mask);
+        }
+        break;
     case RTE_FLOW_ITEM_TYPE_ETH:
         ds_put_cstr(s, "eth");
         if (!empty) {
@@ -293,8 +422,13 @@ format_item(struct ds *s, const struct rte_flow_item *item)
 
         ds_put_cstr(s, "udp");
         if (!empty) {
+            const struct rte_udp_hdr *last = item->last;
+
             format_ports(s, spec->src_port, mask->src_port, spec->dst_port,
                          mask->dst_port);
+            format_range(s, "dgram_cksum", spec->dgram_cksum,
+                         mask->dgram_cksum,
+                         last ? last->dgram_cksum : spec->dgram_cksum);
         }
         break;
     }
@@ -331,106 +465,104 @@ format_item(struct ds *s, const struct rte_flow_item *item)
         format_number(s, "code", FORMAT_DECIMAL, 8, spec->code, mask->code);
         break;
     }
+    case RTE_FLOW_ITEM_TYPE_ARP_ETH_IPV4:
+        ds_put_cstr(s, "arp_eth_ipv4");
+        if (!empty) {
+            format_arp(s, item->spec, item->mask);
+        }
+        break;
+    case RTE_FLOW_ITEM_TYPE_MPLS:
+        ds_put_cstr(s, "mpls");
+        if (!empty) {
+            format_mpls(s, item->spec, item->mask);
+        }
+        break;
+    case RTE_FLOW_ITEM_TYPE_VXLAN:
+        ds_put_cstr(s, "vxlan");
+        if (!empty) {
+            format_vxlan(s, item->spec, item->mask);
+        }
+        break;
+    case RTE_FLOW_ITEM_TYPE_GENEVE:
+        ds_put_cstr(s, "geneve");
+        if (!empty) {
+            format_geneve(s, item->spec, item->mask);
+        }
+        break;
+    case RTE_FLOW_ITEM_TYPE_GENEVE_OPT:
+        ds_put_cstr(s, "geneve_opt");
+        if (!empty) {
+            format_geneve_opt(s, item->spec, item->mask);
+        }
+        break;
+    case RTE_FLOW_ITEM_TYPE_GRE: {
+        const struct rte_flow_item_gre *spec = item->spec;
+        const struct rte_flow_item_gre *mask = item->mask;
+
+        ds_put_cstr(s, "gre");
+        if (!empty) {
+            format_number(s, "c_rsvd0_ver", FORMAT_HEX, 16,
+                          ntohs(spec->c_rsvd0_ver), ntohs(mask->c_rsvd0_ver));
+            format_number(s, "protocol", FORMAT_HEX, 16,
+                          ntohs(spec->protocol), ntohs(mask->protocol));
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_GRE_KEY: {
+        const ovs_be32 *spec = item->spec;
+        const ovs_be32 *mask = item->mask;
+
+        ds_put_cstr(s, "gre_key");
+        if (!empty) {
+            format_number(s, "value", FORMAT_HEX, 32, ntohl(*spec),
+                          ntohl(*mask));
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_ICMP6_ND_NS: {
+        const struct rte_flow_item_icmp6_nd_ns *spec = item->spec;
+        const struct rte_flow_item_icmp6_nd_ns *mask = item->mask;
+
+        ds_put_cstr(s, "icmp6_nd_ns");
+        if (!empty) {
+            format_bytes(s, "target_addr", FORMAT_IPV6, spec->target_addr,
+                         mask->target_addr);
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_ICMP6_ND_NA: {
+        const struct rte_flow_item_icmp6_nd_na *spec = item->spec;
+        const struct rte_flow_item_icmp6_nd_na *mask = item->mask;
+
+        ds_put_cstr(s, "icmp6_nd_na");
+        if (!empty) {
+            format_bytes(s, "target_addr", FORMAT_IPV6, spec->target_addr,
+                         mask->target_addr);
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_ICMP6_ND_OPT_SLA_ETH: {
+        const struct rte_flow_item_icmp6_nd_opt_sla_eth *spec = item->spec;
+        const struct rte_flow_item_icmp6_nd_opt_sla_eth *mask = item->mask;
+
+        ds_put_cstr(s, "icmp6_nd_opt_sla_eth");
+        if (!empty) {
+            format_bytes(s, "sla", FORMAT_MAC, &spec->sla, &mask->sla);
+        }
+        break;
+    }
+    case RTE_FLOW_ITEM_TYPE_ICMP6_ND_OPT_TLA_ETH: {
+        const struct rte_flow_item_icmp6_nd_opt_tla_eth *spec = item->spec;
+        const struct rte_flow_item_icmp6_nd_opt_tla_eth *mask = item->mask;
+
+        ds_put_cstr(s, "icmp6_nd_opt_tla_eth");
+        if (!empty) {
+            format_bytes(s, "tla", FORMAT_MAC, &spec->tla, &mask->tla);
+        }
+        break;
+    }
     default:
         ds_put_format(s, "item_%d", (int) item->type);
-        break;
-    }
-}
-
-static void
-format_conf(struct ds *s, const char *text, enum format format,
-            const void *bytes)
-{
-    ds_put_format(s, "%s ", text);
-    format_value(s, format, 0, &(struct value) { .bytes = bytes });
-}
-
-static void
-format_action(struct ds *s, const struct rte_flow_action *action)
-{
-    const void *conf = action->conf;
-
-    switch ((int) action->type) {
-    case RTE_FLOW_ACTION_TYPE_COUNT:
-        ds_put_cstr(s, "count");
-        break;
-    case RTE_FLOW_ACTION_TYPE_DROP:
-        ds_put_cstr(s, "drop");
-        break;
-    case RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT: {
-        const struct rte_flow_action_ethdev *ethdev = conf;
-
-        ds_put_format(s, "represented_port ethdev_port_id %"PRIu16,
-                      ethdev->port_id);
-        break;
-    }
-    case RTE_FLOW_ACTION_TYPE_SET_MAC_SRC:
-        format_conf(s, "set_mac_src mac_addr", FORMAT_MAC, conf);
-        break;
-    case RTE_FLOW_ACTION_TYPE_SET_MAC_DST:
-        format_conf(s, "set_mac_dst mac_addr", FORMAT_MAC, conf);
-        break;
-    case RTE_FLOW_ACTION_TYPE_SET_IPV4_SRC:
-        format_conf(s, "set_ipv4_src ipv4_addr", FORMAT_IPV4, conf);
-        break;
-    case RTE_FLOW_ACTION_TYPE_SET_IPV4_DST:
-        format_conf(s, "set_ipv4_dst ipv4_addr", FORMAT_IPV4, conf);
-        break;
-    case RTE_FLOW_ACTION_TYPE_SET_IPV6_SRC:
-        format_conf(s, "set_ipv6_src ipv6_addr", FORMAT_IPV6, conf);
-        break;
-    case RTE_FLOW_ACTION_TYPE_SET_IPV6_DST:
-        format_conf(s, "set_ipv6_dst ipv6_addr", FORMAT_IPV6, conf);
-        break;
-    case RTE_FLOW_ACTION_TYPE_SET_TTL: {
-        const struct rte_flow_action_set_ttl *set = conf;
-
-        ds_put_format(s, "set_ttl ttl_value %"PRIu8, set->ttl_value);
-        break;
-    }
-    case RTE_FLOW_ACTION_TYPE_SET_IPV4_DSCP:
-    case RTE_FLOW_ACTION_TYPE_SET_IPV6_DSCP: {
-        const struct rte_flow_action_set_dscp *set = conf;
-
-        ds_put_format(s, "set_ipv%c_dscp dscp_value %"PRIu8,
-                      action->type == RTE_FLOW_ACTION_TYPE_SET_IPV4_DSCP
-                      ? '4' : '6', set->dscp);
-        break;
-    }
-    case RTE_FLOW_ACTION_TYPE_SET_TP_SRC:
-    case RTE_FLOW_ACTION_TYPE_SET_TP_DST: {
-        const struct rte_flow_action_set_tp *set = conf;
-
-        ds_put_format(s, "set_tp_%s port %"PRIu16,
-                      action->type == RTE_FLOW_ACTION_TYPE_SET_TP_SRC
-                      ? "src" : "dst", ntohs(set->port));
-        break;
-    }
-    case RTE_FLOW_ACTION_TYPE_OF_POP_VLAN:
-        ds_put_cstr(s, "of_pop_vlan");
-        break;
-    case RTE_FLOW_ACTION_TYPE_OF_PUSH_VLAN: {
-        const struct rte_flow_action_of_push_vlan *push = conf;
-
-        ds_put_format(s, "of_push_vlan ethertype 0x%04"PRIx16,
-                      ntohs(push->ethertype));
-        break;
-    }
-    case RTE_FLOW_ACTION_TYPE_OF_SET_VLAN_VID: {
-        const struct rte_flow_action_of_set_vlan_vid *set = conf;
-
-        ds_put_format(s, "of_set_vlan_vid vlan_vid %"PRIu16,
-                      ntohs(set->vlan_vid));
-        break;
-    }
-    case RTE_FLOW_ACTION_TYPE_OF_SET_VLAN_PCP: {
-        const struct rte_flow_action_of_set_vlan_pcp *set = conf;
-
-        ds_put_format(s, "of_set_vlan_pcp vlan_pcp %"PRIu8, set->vlan_pcp);
-        break;
-    }
-    default:
-        ds_put_format(s, "action_%d", (int) action->type);
         break;
     }
 }
@@ -447,13 +579,9 @@ offload_rule_format(struct ds *s, uint16_t port_id,
                   attr->egress ? " egress" : "",
                   attr->transfer ? " transfer" : "");
     for (; items->type != RTE_FLOW_ITEM_TYPE_END; items++) {
-        format_item(s, items);
+        offload_rule_format_item(s, items);
         ds_put_cstr(s, " / ");
     }
     ds_put_cstr(s, "end actions ");
-    for (; actions->type != RTE_FLOW_ACTION_TYPE_END; actions++) {
-        format_action(s, actions);
-        ds_put_cstr(s, " / ");
-    }
-    ds_put_cstr(s, "end");
+    offload_rule_format_actions(s, actions);
 }

@@ -15,6 +15,7 @@
 #include "netdev.h"
 #include "netdev-dpdk.h"
 #include "offload-actions.h"
+#include "offload-form.h"
 #include "offload-match.h"
 #include "offload-refusal.h"
 #include "offload-rule-format.h"
@@ -36,6 +37,9 @@ static struct vlog_rate_limit debug_rl = VLOG_RATE_LIMIT_INIT(600, 600);
 struct offload_rule {
     struct netdev *netdev;      /* Whose ethdev created it. */
     struct rte_flow *flow;
+    size_t overhead;            /* Bytes of each packet that do not count:
+                                 * the outer headers of a tunnel. */
+    char *text;
 };
 
 void
@@ -79,19 +83,60 @@ refuse_by_nic(struct offload_refusal *refusal, int err, const char *words)
     offload_refuse_words(refusal, code, "%s", words);
 }
 
-static void
-log_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
-         const struct offload_match *om, const struct offload_actions *oa,
-         const char *result)
+static char *
+rule_to_text(struct netdev *netdev, const struct rte_flow_attr *attr,
+             const struct rte_flow_item *items,
+             const struct rte_flow_action *actions)
 {
-    if (!VLOG_DROP_DBG(&debug_rl)) {
-        struct ds s = DS_EMPTY_INITIALIZER;
+    struct ds s = DS_EMPTY_INITIALIZER;
 
-        offload_rule_format(&s, netdev_dpdk_get_port_id(netdev), attr,
-                            om->items, oa->actions);
-        VLOG_DBG("%s: %s: %s", netdev_get_name(netdev), result, ds_cstr(&s));
-        ds_destroy(&s);
+    offload_rule_format(&s, netdev_dpdk_get_port_id(netdev), attr, items,
+                        actions);
+    return ds_steal_cstr(&s);
+}
+
+static int
+create_rule(struct netdev *netdev, const struct rte_flow_attr *attr,
+            const struct rte_flow_item *items,
+            const struct rte_flow_action *actions,
+            struct offload_rule **rulep, struct offload_refusal *refusal)
+{
+    struct rte_flow_error error;
+    struct rte_flow *flow;
+    char *text;
+
+    *rulep = NULL;
+    memset(&error, 0, sizeof error);
+    rte_errno = 0;
+    flow = netdev_dpdk_rte_flow_create(netdev, attr, items, actions, &error);
+    if (!flow) {
+        int err = flow_errno();
+
+        refuse_by_nic(refusal, err, nic_words(&error, err));
+        COVERAGE_INC(offload_rule_nic_error);
+        if (!VLOG_DROP_DBG(&debug_rl)) {
+            text = rule_to_text(netdev, attr, items, actions);
+            VLOG_DBG("%s: %s: %s", netdev_get_name(netdev), refusal->words,
+                     text);
+            free(text);
+        }
+        if (offload_rule_nic_gone(err)) {
+            VLOG_WARN_RL(&error_rl, "%s: the NIC can't take rules: %s",
+                         netdev_get_name(netdev), refusal->words);
+        }
+        return err;
     }
+
+    COVERAGE_INC(offload_rule_create);
+    text = rule_to_text(netdev, attr, items, actions);
+    VLOG_DBG_RL(&debug_rl, "%s: created: %s", netdev_get_name(netdev), text);
+    *rulep = xmalloc(sizeof **rulep);
+    **rulep = (struct offload_rule) {
+        .netdev = netdev,
+        .flow = flow,
+        .text = text,
+    };
+    return 0;
 }
 
 int
@@ -101,37 +146,59 @@ offload_rule_create(struct netdev *netdev, uint32_t group,
                     struct offload_rule **rulep,
                     struct offload_refusal *refusal)
 {
-    struct rte_flow_error error;
     struct rte_flow_attr attr;
-    struct rte_flow *flow;
+    int error;
 
-    *rulep = NULL;
-    memset(&error, 0, sizeof error);
-    rte_errno = 0;
     offload_rule_attr(&attr, group);
-    flow = netdev_dpdk_rte_flow_create(netdev, &attr, om->items, oa->actions,
-                                       &error);
-    if (!flow) {
-        int err = flow_errno();
-
-        refuse_by_nic(refusal, err, nic_words(&error, err));
-        COVERAGE_INC(offload_rule_nic_error);
-        log_rule(netdev, &attr, om, oa, refusal->words);
-        if (offload_rule_nic_gone(err)) {
-            VLOG_WARN_RL(&error_rl, "%s: the NIC can't take rules: %s",
-                         netdev_get_name(netdev), refusal->words);
-        }
-        return err;
+    error = create_rule(netdev, &attr, om->items, oa->actions, rulep, refusal);
+    if (!error) {
+        (*rulep)->overhead = om->tunnel.header_len;
     }
+    return error;
+}
 
-    COVERAGE_INC(offload_rule_create);
-    log_rule(netdev, &attr, om, oa, "created");
-    *rulep = xmalloc(sizeof **rulep);
-    **rulep = (struct offload_rule) {
-        .netdev = netdev,
-        .flow = flow,
+int
+offload_rule_create_miss(struct netdev *netdev, uint32_t group, uint32_t mark,
+                         uint16_t domain, struct offload_rule **rulep,
+                         struct offload_refusal *refusal)
+{
+    uint16_t port_id = netdev_dpdk_get_port_id(netdev);
+    struct rte_flow_action_mark mark_conf = { .id = mark };
+    struct rte_flow_action_ethdev ethdev_conf = { .port_id = port_id };
+    struct rte_flow_action actions[] = {
+        { .type = RTE_FLOW_ACTION_TYPE_MARK, .conf = &mark_conf },
+        { .type = RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR,
+          .conf = &ethdev_conf },
+        { .type = RTE_FLOW_ACTION_TYPE_END },
     };
-    return 0;
+    struct rte_flow_item_ethdev port_spec = { .port_id = port_id };
+    struct rte_flow_item_ethdev port_mask = { .port_id = UINT16_MAX };
+    struct rte_flow_item_port_id id_spec = { .id = port_id };
+    struct rte_flow_item_port_id id_mask = { .id = UINT32_MAX };
+    struct offload_form_trial trial;
+    struct rte_flow_attr attr;
+    int error;
+
+    offload_rule_attr(&attr, group);
+    attr.priority = 1;
+    offload_form_trial_init(&trial, domain);
+    do {
+        bool by_id = trial.forms & OFFLOAD_FORM_ITEM_PORT_ID;
+        struct rte_flow_item items[] = {
+            { .type = by_id ? RTE_FLOW_ITEM_TYPE_PORT_ID
+                      : RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT,
+              .spec = by_id ? (void *) &id_spec : &port_spec,
+              .mask = by_id ? (void *) &id_mask : &port_mask },
+            { .type = RTE_FLOW_ITEM_TYPE_END },
+        };
+
+        error = create_rule(netdev, &attr, items, actions, rulep, refusal);
+    } while (error && !offload_rule_nic_gone(error)
+             && offload_form_trial_next(&trial, OFFLOAD_FORM_ITEM_PORT_ID));
+    if (!error) {
+        offload_form_trial_succeed(&trial, OFFLOAD_FORM_ITEM_PORT_ID);
+    }
+    return error;
 }
 
 int
@@ -153,14 +220,21 @@ offload_rule_destroy(struct offload_rule *rule)
     }
 
     COVERAGE_INC(offload_rule_destroy);
-    free(rule);
+    offload_rule_abandon(rule);
     return 0;
 }
 
 void
 offload_rule_abandon(struct offload_rule *rule)
 {
+    free(rule->text);
     free(rule);
+}
+
+const char *
+offload_rule_text(const struct offload_rule *rule)
+{
+    return rule->text;
 }
 
 int
@@ -189,7 +263,7 @@ offload_rule_query(struct offload_rule *rule,
         stats->n_packets = query.hits;
     }
     if (query.bytes_set) {
-        stats->n_bytes = query.bytes;
+        stats->n_bytes = query.bytes - stats->n_packets * rule->overhead;
     }
     return 0;
 }

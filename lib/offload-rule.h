@@ -40,11 +40,12 @@ struct offload_rule;
 /* Counters of one rule since it was created. */
 struct offload_rule_stats {
     uint64_t n_packets;
-    uint64_t n_bytes;           /* Ethernet frames without FCS. */
+    uint64_t n_bytes;           /* Ethernet frames without FCS; of packets in
+                                 * a tunnel, the inner ones. */
 };
 
-/* The attributes of all rules: over all ports of the eSwitch, in 'group'.
- * Megaflows do not overlap, so that one priority does. */
+/* The attributes of megaflows' rules: over all ports of the eSwitch, in
+ * 'group'.  Megaflows do not overlap, so that one priority does. */
 void offload_rule_attr(struct rte_flow_attr *, uint32_t group);
 
 /* Puts a rule into 'group' of the NIC of 'netdev', a port with a DPDK device
@@ -59,6 +60,14 @@ int offload_rule_create(struct netdev *netdev, uint32_t group,
                         struct offload_rule **rulep,
                         struct offload_refusal *refusal);
 
+/* Puts a rule of lowest priority into 'group', which sends packets that
+ * entered by the port of 'netdev', with 'mark', to that port's ethdev.
+ * 'domain' is that of the NIC.  Otherwise like offload_rule_create(). */
+int offload_rule_create_miss(struct netdev *netdev, uint32_t group,
+                             uint32_t mark, uint16_t domain,
+                             struct offload_rule **rulep,
+                             struct offload_refusal *refusal);
+
 /* Takes 'rule' out of the NIC.  Returns 0, and 'rule' is freed, or a positive
  * errno, and 'rule' is still there. */
 int offload_rule_destroy(struct offload_rule *rule);
@@ -71,6 +80,9 @@ void offload_rule_abandon(struct offload_rule *rule);
  * supply stay as they are.  Returns 0 or a positive errno. */
 int offload_rule_query(struct offload_rule *rule,
                        struct offload_rule_stats *stats);
+
+/* Returns the "flow create" command that 'rule' is. */
+const char *offload_rule_text(const struct offload_rule *rule);
 
 /* Returns true if 'error', from a function above, says that the NIC is no
  * longer there. */

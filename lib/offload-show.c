@@ -8,10 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_ethdev.h>
+
+#include "dpif.h"
 #include "netdev.h"
 #include "netdev-dpdk.h"
 #include "netdev-offload.h"
 #include "offload-flow.h"
+#include "offload-form.h"
+#include "offload-group.h"
 #include "offload-refusal.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
@@ -28,7 +33,8 @@ struct refusal_count {
 /* What there is to tell of a port. */
 struct port_summary {
     const char *name;
-    int port_id;
+    int port_id;                /* -1 for a tunnel's. */
+    int domain;                 /* The NIC, or -1. */
     uint64_t n_in_nic;
     uint64_t n_refused;
     uint64_t n_stuck;
@@ -48,6 +54,16 @@ compare_refusal_counts(const void *a_, const void *b_)
             : strcmp((*a)->name, (*b)->name));
 }
 
+/* Returns the switch domain of an ethdev, or -1. */
+static int
+get_domain(int port_id)
+{
+    struct rte_eth_dev_info info;
+
+    return (port_id >= 0 && !rte_eth_dev_info_get(port_id, &info)
+            ? info.switch_info.domain_id : -1);
+}
+
 static void
 summarize_port(struct offload_port *port, struct port_summary *summary)
     OVS_EXCLUDED(port->mutex)
@@ -57,6 +73,7 @@ summarize_port(struct offload_port *port, struct port_summary *summary)
     memset(summary, 0, sizeof *summary);
     summary->name = netdev_get_name(port->netdev);
     summary->port_id = netdev_dpdk_get_port_id(port->netdev);
+    summary->domain = get_domain(summary->port_id);
     shash_init(&summary->refusals);
 
     ovs_mutex_lock(&port->mutex);
@@ -110,8 +127,13 @@ format_port_summary(struct ds *s, const struct port_summary *summary)
 {
     const struct shash_node **nodes = sort_refusals(summary);
 
-    ds_put_format(s, "%s (ethdev %d): %"PRIu64" megaflows in the NIC, "
-                  "%"PRIu64" refused\n", summary->name, summary->port_id,
+    ds_put_cstr(s, summary->name);
+    if (summary->port_id >= 0) {
+        ds_put_format(s, " (ethdev %d)", summary->port_id);
+    } else {
+        ds_put_cstr(s, " (tunnel)");
+    }
+    ds_put_format(s, ": %"PRIu64" megaflows in the NIC, %"PRIu64" refused\n",
                   summary->n_in_nic, summary->n_refused);
     for (size_t i = 0; i < shash_count(&summary->refusals); i++) {
         const struct refusal_count *rc = nodes[i]->data;
@@ -126,10 +148,32 @@ format_port_summary(struct ds *s, const struct port_summary *summary)
         ds_put_format(s, "  %"PRIu64" rules that the NIC does not give up\n",
                       summary->n_stuck);
     }
+    if (summary->domain >= 0) {
+        offload_form_format(s, summary->domain);
+    }
     ds_put_format(s, "  since the port was added: %"PRIu64" requests, "
                   "%"PRIu64" refused\n", summary->n_puts,
                   summary->n_refusals);
     free(nodes);
+}
+
+/* Returns how many requests the offload threads have not looked at yet, as
+ * "ovs-appctl dpctl/offload-stats-show" tells. */
+static uint64_t
+count_pending(void)
+{
+    struct netdev_custom_stats stats = { 0, NULL };
+    struct dpif *dpif;
+    uint64_t n = 0;
+
+    if (!dpif_open("ovs-netdev", "netdev", &dpif)) {
+        if (!dpif_offload_stats_get(dpif, &stats) && stats.size) {
+            n = stats.counters[0].value;
+        }
+        netdev_free_custom_stats_counters(&stats);
+        dpif_close(dpif);
+    }
+    return n;
 }
 
 static struct json *
@@ -160,6 +204,8 @@ port_summary_to_json(const struct port_summary *summary)
     json_object_put(json, "in-nic", json_integer_create(summary->n_in_nic));
     json_object_put(json, "refused",
                     json_integer_create(summary->n_refused));
+    json_object_put(json, "pending-all-ports",
+                    json_integer_create(count_pending()));
     json_object_put(json, "refusals", refusals);
     json_object_put(json, "stuck-rules",
                     json_integer_create(summary->n_stuck));
@@ -205,6 +251,11 @@ offload_show_format(struct ds *s, const char *port_name)
     struct show show = { .port_name = port_name, .s = s };
 
     offload_ports_for_each(show_port, &show);
+    if (!port_name) {
+        offload_groups_format(s);
+        ds_put_format(s, "%"PRIu64" requests wait for an offload thread\n",
+                      count_pending());
+    }
     if (!show.found && !port_name) {
         ds_put_cstr(s, "no port takes megaflows"
                     " (other_config:hw-offload must be true)\n");

@@ -28,6 +28,8 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/device/log.c \
 	nicsim/device/log.h \
 	nicsim/device/main.c \
+	nicsim/device/meter.c \
+	nicsim/device/meter.h \
 	nicsim/device/nic.h \
 	nicsim/device/options.c \
 	nicsim/device/options.h \
@@ -87,7 +89,13 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-ethdev.c \
 	nicsim/driver/nicsim-ethdev.h \
 	nicsim/driver/nicsim-flow-action.c \
+	nicsim/driver/nicsim-flow-action.h \
+	nicsim/driver/nicsim-flow-encap.c \
+	nicsim/driver/nicsim-flow-item.c \
+	nicsim/driver/nicsim-flow-modify.c \
 	nicsim/driver/nicsim-flow-pattern.c \
+	nicsim/driver/nicsim-flow-pattern.h \
+	nicsim/driver/nicsim-flow-tunnel.c \
 	nicsim/driver/nicsim-flow.c \
 	nicsim/driver/nicsim-flow.h \
 	nicsim/driver/nicsim-host.c \
@@ -95,6 +103,8 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-log.h \
 	nicsim/driver/nicsim-mem.c \
 	nicsim/driver/nicsim-mem.h \
+	nicsim/driver/nicsim-mtr.c \
+	nicsim/driver/nicsim-mtr.h \
 	nicsim/driver/nicsim-port.c \
 	nicsim/driver/nicsim-port.h \
 	nicsim/driver/nicsim-probe.c \

@@ -51,8 +51,8 @@
  * first and stores the index with release semantics; the reader loads it with
  * acquire semantics.
  *
- * Multi-byte fields that mirror packet contents (struct nicsim_key) are in
- * network byte order; all others are in the machine's. */
+ * Multi-byte fields that mirror packet contents (struct nicsim_key, struct
+ * nicsim_tunnel) are in network byte order; all others in the machine's. */
 
 #ifndef NICSIM_HW_H
 #define NICSIM_HW_H 1
@@ -72,7 +72,13 @@
 #define NICSIM_MAX_TX_SEGS 64           /* Descriptors of one frame. */
 #define NICSIM_RSS_KEY     40           /* Bytes of a Toeplitz key. */
 #define NICSIM_RETA_SIZE   128          /* Entries, a power of 2. */
-#define NICSIM_MAX_ACTIONS 32           /* Of one rule. */
+#define NICSIM_MAX_ACTIONS 64           /* Of one rule. */
+#define NICSIM_RULE_DATA   1024         /* Bytes of headers to push in it. */
+#define NICSIM_MAX_ENCAP   192          /* Bytes of one such header. */
+#define NICSIM_MAX_JUMPS   16           /* Of one packet, then it goes. */
+#define NICSIM_N_TAGS      4            /* Registers of a packet. */
+#define NICSIM_GENEVE_OPTS 64           /* Bytes of options in a key. */
+#define NICSIM_MAX_METERS  4096
 #define NICSIM_MAX_WINDOWS 32           /* Of one host. */
 #define NICSIM_MAX_MAPS    32           /* Of one NICSIM_MEM_MAP. */
 #define NICSIM_MAX_GROUP   0xffff
@@ -161,6 +167,7 @@ struct nicsim_tx_desc {
 #define NICSIM_RX_ERROR      (1 << 7)   /* Nothing was written (DMA fault):
                                          * the buffer comes back, with EOP
                                          * and 'len' 0. */
+#define NICSIM_RX_META       (1 << 8)   /* 'meta' is valid. */
 
 /* The driver fills 'addr' and 'len' (room).  The device overwrites 'len' with
  * the bytes it wrote and fills the rest: 'flags' in each descriptor, the
@@ -173,7 +180,7 @@ struct nicsim_rx_desc {
     uint32_t hash;                      /* Toeplitz. */
     uint32_t mark;                      /* Of a rule's MARK action. */
     uint32_t frame_len;                 /* Bytes of the whole frame. */
-    uint32_t reserved;
+    uint32_t meta;                      /* Of a rule's SET_META action. */
 };
 
 /* Rules.
@@ -181,7 +188,10 @@ struct nicsim_rx_desc {
  * A rule is in a group; a packet from the wire or from a VF starts in group 0
  * and goes to the rule of the lowest 'priority' number (0 first, as rte_flow)
  * whose every masked key bit is equal.  Two matching rules of one priority:
- * any of them.  The same key, mask, group and priority twice is EEXIST. */
+ * any of them.  The same key, mask, group and priority twice is EEXIST.
+ *
+ * What matches no rule of the group that it has come to goes to software as it
+ * is then, with its mark and its meta word. */
 
 /* What the parser found in a packet: bits of nicsim_key.present.  A rule asks
  * for a header by putting its bit in key and mask, for its absence by putting
@@ -212,12 +222,32 @@ struct nicsim_rx_desc {
  * sound (version, lengths); a packet without this bit matches on Ethernet and
  * VLAN only, since none of the bits of the broken layer and above are set. */
 #define NICSIM_P_SOUND       (1u << 21)
+#define NICSIM_P_MPLS        (1u << 22) /* EtherType 0x8847 or 0x8848. */
+#define NICSIM_P_ARP         (1u << 23) /* ARP for IPv4 over Ethernet. */
+#define NICSIM_P_ND          (1u << 24) /* Neighbor solicitation or
+                                         * advertisement with its target. */
+#define NICSIM_P_UDP_CSUM    (1u << 25) /* UDP with a checksum, not 0. */
+/* Outer headers only, and for IP only. */
+#define NICSIM_P_IP_OK       (1u << 26) /* No wrong IPv4 header checksum. */
+#define NICSIM_P_L4_OK       (1u << 27) /* No wrong layer-4 checksum, that is
+                                         * a right one or none. */
 
+/* What the packet carries beside its bytes, all in host order.  All words are
+ * 0 when it comes in. */
+struct nicsim_meta {
+    uint32_t mark;                      /* Set by MARK: shown to software. */
+    uint32_t meta;                      /* Set by rules: shown to software. */
+    uint32_t tags[NICSIM_N_TAGS];       /* Set by rules. */
+    uint16_t vport;                     /* NICSIM_VPORT_*: it came from. */
+    uint16_t pad[3];
+};
+
+/* One stack of headers. */
 struct nicsim_key {
     uint32_t present;                   /* NICSIM_P_*, host order. */
-    uint32_t mark;                      /* Set by an earlier group's MARK. */
-    uint16_t vport;                     /* NICSIM_VPORT_*, host order. */
     uint16_t eth_type;                  /* Behind all parsed tags. */
+    uint16_t ip_frag;                   /* IPv4: flags and fragment offset.
+                                         * IPv6: fragment header's word. */
     uint8_t  eth_dst[6];
     uint8_t  eth_src[6];
     uint16_t vlan_tpid, vlan_tci;       /* Outer tag. */
@@ -226,32 +256,81 @@ struct nicsim_key {
                                          * header's next header. */
     uint8_t  ip_tos;                    /* TOS or traffic class. */
     uint8_t  ip_ttl;                    /* TTL or hop limit. */
-    uint8_t  pad;
-    uint16_t ip_frag;                   /* IPv4: flags and fragment offset.
-                                         * IPv6: fragment header's word. */
+    uint8_t  ip6_frag_next;             /* Of the fragment header. */
     uint16_t tcp_flags;                 /* Low 12 bits. */
-    uint32_t ip6_label;                 /* Flow label, low 20 bits. */
-    uint8_t  ip_src[16];                /* IPv4 in the first 4 bytes. */
-    uint8_t  ip_dst[16];
-    uint16_t l4_src, l4_dst;            /* Ports of TCP, UDP, SCTP. */
     uint8_t  icmp_type, icmp_code;      /* ICMP, ICMPv6. */
-    uint8_t  pad2[2];
+    uint32_t ip6_label;                 /* Flow label, low 20 bits. */
+    uint8_t  ip_src[16];                /* IPv4 in the first 4 bytes, where */
+    uint8_t  ip_dst[16];                /* ARP has its two addresses, too. */
+    uint16_t l4_src, l4_dst;            /* Ports of TCP, UDP, SCTP. */
+    uint32_t mpls;                      /* First label stack entry. */
+    uint8_t  arp_sha[6], arp_tha[6];    /* ARP's hardware addresses; ND's link
+                                         * layer address options. */
+    uint16_t arp_oper;
+    uint16_t pad;
+    uint8_t  nd_target[16];
+};
+
+/* How a packet is wrapped.  UDP tunnels are known by their destination port,
+ * which the parser learns from rules: as long as there is one that matches a
+ * tunnel of some type behind a port, the port stands for this type. */
+enum nicsim_tunnel_type {
+    NICSIM_TUNNEL_NONE,
+    NICSIM_TUNNEL_VXLAN,
+    NICSIM_TUNNEL_VXLAN_GPE,
+    NICSIM_TUNNEL_GENEVE,
+    NICSIM_TUNNEL_GRE,                  /* Version 0, without routing. */
+};
+
+/* The tunnel's own header.  It counts as there only if its whole, and an
+ * Ethernet header behind it, are. */
+struct nicsim_tunnel {
+    uint8_t  type;                      /* enum nicsim_tunnel_type. */
+    uint8_t  pad[7];
+    uint8_t  header[8];                 /* As it is; GRE: 4 bytes, and the
+                                         * key or 0. */
+    uint8_t  options[NICSIM_GENEVE_OPTS];       /* Geneve's, as they are. */
+};
+
+/* What a rule matches, and a mask for it. */
+struct nicsim_match {
+    struct nicsim_meta meta;
+    struct nicsim_key outer;
+    struct nicsim_tunnel tunnel;
+    struct nicsim_key inner;            /* In the tunnel. */
 };
 
 /* The rte_flow items a rule was made of, so that the device can refuse one by
  * name (nicsimd --refuse-item). */
-#define NICSIM_ITEM_PORT     (1u << 0)
-#define NICSIM_ITEM_ETH      (1u << 1)
-#define NICSIM_ITEM_VLAN     (1u << 2)
-#define NICSIM_ITEM_IPV4     (1u << 3)
-#define NICSIM_ITEM_IPV6     (1u << 4)
-#define NICSIM_ITEM_TCP      (1u << 5)
-#define NICSIM_ITEM_UDP      (1u << 6)
-#define NICSIM_ITEM_SCTP     (1u << 7)
-#define NICSIM_ITEM_ICMP     (1u << 8)
-#define NICSIM_ITEM_ICMP6    (1u << 9)
+#define NICSIM_ITEM_PORT      (1u << 0) /* represented_port. */
+#define NICSIM_ITEM_ETH       (1u << 1)
+#define NICSIM_ITEM_VLAN      (1u << 2)
+#define NICSIM_ITEM_IPV4      (1u << 3)
+#define NICSIM_ITEM_IPV6      (1u << 4)
+#define NICSIM_ITEM_TCP       (1u << 5)
+#define NICSIM_ITEM_UDP       (1u << 6)
+#define NICSIM_ITEM_SCTP      (1u << 7)
+#define NICSIM_ITEM_ICMP      (1u << 8)
+#define NICSIM_ITEM_ICMP6     (1u << 9)
 #define NICSIM_ITEM_IPV6_FRAG (1u << 10)
-#define NICSIM_ITEM_MARK     (1u << 11)
+#define NICSIM_ITEM_MARK      (1u << 11)
+#define NICSIM_ITEM_META      (1u << 12)
+#define NICSIM_ITEM_TAG       (1u << 13)
+#define NICSIM_ITEM_PORT_ID   (1u << 14)
+#define NICSIM_ITEM_ARP       (1u << 15)
+#define NICSIM_ITEM_MPLS      (1u << 16)
+#define NICSIM_ITEM_ND_NS     (1u << 17)
+#define NICSIM_ITEM_ND_NA     (1u << 18)
+#define NICSIM_ITEM_ND_SLA    (1u << 19)
+#define NICSIM_ITEM_ND_TLA    (1u << 20)
+#define NICSIM_ITEM_INTEGRITY (1u << 21)
+#define NICSIM_ITEM_VXLAN     (1u << 22)
+#define NICSIM_ITEM_VXLAN_GPE (1u << 23)
+#define NICSIM_ITEM_GENEVE    (1u << 24)
+#define NICSIM_ITEM_GENEVE_OPT (1u << 25)
+#define NICSIM_ITEM_GRE       (1u << 26)
+#define NICSIM_ITEM_GRE_KEY   (1u << 27)
+#define NICSIM_ITEM_LAST      NICSIM_ITEM_GRE_KEY
 
 enum nicsim_action_type {
     NICSIM_ACT_COUNT = 1,
@@ -259,15 +338,35 @@ enum nicsim_action_type {
     NICSIM_ACT_OUTPUT,                  /* 'arg': vport: to the VF or wire. */
     NICSIM_ACT_TO_SOFTWARE,             /* 'arg': vport: to its representor's
                                          * or the PF's ethdev. */
-    NICSIM_ACT_JUMP,                    /* 'arg': a higher-numbered group. */
+    NICSIM_ACT_JUMP,                    /* 'arg': another group. */
     NICSIM_ACT_MARK,                    /* 'arg'. */
-    NICSIM_ACT_SET_FIELD,               /* 'field', 'value'. */
+    NICSIM_ACT_SET_FIELD,               /* 'field', 'value', 'mask'; 'arg':
+                                         * NICSIM_P_* that have to be there
+                                         * beside what the field needs. */
     NICSIM_ACT_DEC_TTL,                 /* A packet whose TTL would become 0
                                          * goes to software unchanged. */
     NICSIM_ACT_POP_VLAN,
     NICSIM_ACT_PUSH_VLAN,               /* 'arg': TPID, host order. */
     NICSIM_ACT_SET_VLAN_VID,            /* 'arg', host order. */
     NICSIM_ACT_SET_VLAN_PCP,            /* 'arg'. */
+    NICSIM_ACT_SAMPLE,                  /* A copy of one in 'arg' packets goes
+                                         * through the next 'field' actions,
+                                         * the original passes over them. */
+    NICSIM_ACT_DECAP,                   /* All up to the inner headers.
+                                         * 'arg': so many bytes, or 0. */
+    NICSIM_ACT_ENCAP,                   /* 'field' bytes at 'arg' of the
+                                         * rule's data in front. */
+    NICSIM_ACT_METER,                   /* 'arg': a meter. */
+    NICSIM_ACT_POP_MPLS,                /* 'arg': EtherType, host order. */
+};
+
+/* By which of several rte_flow actions one was asked for, so that the device
+ * can refuse one by name (nicsimd --refuse-action). */
+enum nicsim_form {
+    NICSIM_FORM_PLAIN,                  /* represented_port, set_*, raw_*. */
+    NICSIM_FORM_PORT_ID,
+    NICSIM_FORM_MODIFY_FIELD,
+    NICSIM_FORM_VXLAN,                  /* vxlan_encap, vxlan_decap. */
 };
 
 enum nicsim_field {
@@ -282,28 +381,64 @@ enum nicsim_field {
     NICSIM_F_IPV6_DSCP,
     NICSIM_F_TP_SRC,                    /* TCP or UDP. */
     NICSIM_F_TP_DST,
+    NICSIM_F_IPV4_ECN,                  /* 'value' is 0..3. */
+    NICSIM_F_IPV6_ECN,
+    NICSIM_F_VLAN_VID,                  /* 'value' is 2 bytes, 0..4095. */
+    NICSIM_F_META,                      /* 4 bytes, as all that follow. */
+    NICSIM_F_TAG,                       /* The first; the others follow. */
+    NICSIM_N_FIELDS = NICSIM_F_TAG + NICSIM_N_TAGS
 };
 
 /* A rewrite of a header that the packet does not have, or that the rule's
  * match does not guarantee, is refused when the rule is made.  The device
  * mends all checksums that a rewrite touches, incrementally, so that a wrong
- * one stays wrong; a UDP checksum of 0 stays 0. */
+ * one stays wrong; a UDP checksum of 0 stays 0.
+ *
+ * ENCAP puts an Ethernet, IPv4 or IPv6, and UDP or GRE header in front, with
+ * what else there is in the data, and fills in: the IP length and the IPv4
+ * header's checksum; UDP's length, its checksum unless that is 0 in the data,
+ * and its source port if that is 0 in the data; GRE's checksum if there is
+ * one.  The source port is 32768 + (28232 * hash >> 32), the hash being the
+ * one that the packet as it came in would have brought to its representor or
+ * the PF, or 0. */
 struct nicsim_action {
     uint16_t type;                      /* enum nicsim_action_type. */
     uint16_t field;                     /* enum nicsim_field. */
     uint32_t arg;
     uint8_t  value[16];                 /* Network byte order. */
+    uint8_t  mask[16];                  /* SET_FIELD: bits to change. */
+    uint32_t form;                      /* enum nicsim_form. */
+    uint32_t pad;
 };
 
-/* The last action is DROP, OUTPUT, TO_SOFTWARE or JUMP, and only the last. */
+/* The last action is DROP, OUTPUT, TO_SOFTWARE or JUMP, and only the last; so
+ * is the last one of those that belong to a SAMPLE. */
 struct nicsim_rule {
     uint32_t group;
     uint32_t priority;
     uint32_t items;                     /* NICSIM_ITEM_*. */
     uint32_t n_actions;
-    struct nicsim_key key;              /* No bit outside 'mask'. */
-    struct nicsim_key mask;
+    uint32_t data_len;
+    uint32_t pad;
+    struct nicsim_match key;            /* No bit outside 'mask'. */
+    struct nicsim_match mask;
     struct nicsim_action actions[NICSIM_MAX_ACTIONS];
+    uint8_t data[NICSIM_RULE_DATA];
+};
+
+/* Meters: token buckets, as in RFC 2697 (one rate, two bursts) or 2698 (two
+ * rates), color-blind.  Red packets are dropped; yellow ones, if 'drop_yellow'
+ * says so. */
+struct nicsim_meter {
+    uint32_t id;                        /* 1 to NICSIM_MAX_METERS, chosen by
+                                         * the device. */
+    uint32_t two_rates;
+    uint32_t in_packets;                /* Rates and bursts are in packets,
+                                         * else in bytes of frames. */
+    uint32_t drop_yellow;
+    uint64_t cir, cbs;                  /* Committed, per second. */
+    uint64_t pir;                       /* Peak, with 'two_rates'. */
+    uint64_t ebs;                       /* Excess or peak burst. */
 };
 
 /* Counters.  Packets and bytes of Ethernet frames without FCS. */
@@ -330,7 +465,8 @@ struct nicsim_vport_stats {
     struct nicsim_counter in;           /* All that entered by this vport. */
     struct nicsim_counter by_rule;      /* Of these, those that rules sent on
                                          * to a vport or dropped. */
-    struct nicsim_counter to_software;  /* Of these, misses and TO_SOFTWARE. */
+    struct nicsim_counter to_software;  /* Of these, misses and TO_SOFTWARE,
+                                         * also as copies. */
     struct nicsim_counter out;          /* Delivered to this vport by rules or
                                          * by its representor. */
     uint64_t out_dropped;               /* The same, but the VF had no room or
@@ -357,6 +493,10 @@ enum nicsim_msg_type {
     NICSIM_RULE_DESTROY,
     NICSIM_RULE_QUERY,
     NICSIM_RULE_FLUSH,      /* Those made through 'fn'. */
+    NICSIM_METER_CREATE,
+    NICSIM_METER_UPDATE,    /* Buckets keep what they have. */
+    NICSIM_METER_DESTROY,   /* EBUSY while rules use it. */
+    NICSIM_METER_QUERY,     /* Reply: counters by color. */
     NICSIM_CTL_INFO,        /* nicsimctl's: allowed to every connection. */
     NICSIM_CTL_RULES,
     NICSIM_CTL_VPORT,
@@ -665,6 +805,13 @@ struct nicsim_rule_op {
     struct nicsim_rule rule;            /* VALIDATE, CREATE. */
 };
 
+struct nicsim_meter_op {
+    uint32_t fn;                        /* A function of this host. */
+    uint32_t reset;                     /* QUERY: counters to 0 afterwards. */
+    struct nicsim_meter meter;
+    struct nicsim_counter colors[3];    /* Reply: green, yellow, red. */
+};
+
 /* Rules in the order of their ids, those above 'after', one per message;
  * ENOENT when there is none. */
 struct nicsim_ctl_rule {
@@ -689,6 +836,9 @@ struct nicsim_ctl_info {
     uint64_t rule_ops;                  /* Creations and destructions. */
     uint64_t rules_refused;
     uint64_t dma_faults;
+    uint64_t jumps_exceeded;            /* Packets that were dropped since
+                                         * they jumped, or were copied, too
+                                         * often. */
 };
 
 struct nicsim_ctl_vport {
@@ -732,6 +882,7 @@ struct nicsim_msg {
             struct nicsim_fn_stats stats;
         } stats;
         struct nicsim_rule_op rule;
+        struct nicsim_meter_op meter;
         struct nicsim_ctl_rule ctl_rule;
         struct nicsim_ctl_info ctl_info;
         struct nicsim_ctl_vport ctl_vport;

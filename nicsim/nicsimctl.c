@@ -292,7 +292,7 @@ show_json(const struct nicsim_ctl_info *info)
         append(vports, json_pack("{ssso}", "name", vport_name(vport),
                                  "functions", functions));
     }
-    print_json(json_pack("{sssIsIsI s{sssb} s{sIsIsIsIsI} sIso}",
+    print_json(json_pack("{sssIsIsI s{sssb} s{sIsIsIsIsI} sIsIso}",
                          "name", info->name,
                          "pid", (json_int_t) info->pid,
                          "n_vfs", (json_int_t) info->n_vfs,
@@ -305,6 +305,7 @@ show_json(const struct nicsim_ctl_info *info)
                          "operations", (json_int_t) info->rule_ops,
                          "refused", (json_int_t) info->rules_refused,
                          "dma_faults", (json_int_t) info->dma_faults,
+                         "jumps_exceeded", (json_int_t) info->jumps_exceeded,
                          "vports", vports));
 }
 

@@ -9,7 +9,11 @@ TESTSUITE_AT = \
 	tests/guest.at \
 	tests/sandbox.at
 
-TESTSUITE_AT += tests/offload-translate.at tests/offload-nic.at
+TESTSUITE_AT += \
+	tests/offload-groups.at \
+	tests/offload-nic.at \
+	tests/offload-translate.at
+EXTRA_DIST += tests/tunnel_ping.py
 
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
 EXTRA_DIST += \
@@ -24,6 +28,8 @@ TESTSUITE_AT += \
 	tests/nicsim.at \
 	tests/nicsim-daemon.at \
 	tests/nicsim-rules.at \
+	tests/nicsim-actions.at \
+	tests/nicsim-tunnel.at \
 	tests/nicsim-vdpa.at \
 	tests/nicsim-vdpa-guest.at
 check_PROGRAMS += tests/nicsim-host
@@ -35,6 +41,7 @@ tests_nicsim_host_SOURCES = \
 	nicsim/vdpa-format.h \
 	tests/nicsim-frame.c \
 	tests/nicsim-frame.h \
+	tests/nicsim-host-bulk.c \
 	tests/nicsim-guest.c \
 	tests/nicsim-guest.h \
 	tests/nicsim-host-fuzz.c \
@@ -56,9 +63,52 @@ tests_test_offload_CFLAGS = $(DPDKVDPA_CFLAGS)
 tests_test_offload_LDADD = \
 	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
 
+# The same packets with and without offload.
+TESTSUITE_AT += tests/offload-differential.at
+EXTRA_DIST += \
+	tests/differential/actions.py \
+	tests/differential/case.py \
+	tests/differential/compare.py \
+	tests/differential/differential \
+	tests/differential/generate.py \
+	tests/differential/mutate \
+	tests/differential/mutations \
+	tests/differential/packets.py \
+	tests/differential/runner.py \
+	tests/differential/shrink.py \
+	tests/differential/tunnels.py \
+	tests/differential/world.py
+
+# "make check-differential N=1000000": so many packets, with a new seed each
+# time or with SEED=S.  ARGS are more arguments of tests/differential.
+N = 100000
+SEED =
+ARGS =
+check-differential: all $(check_PROGRAMS)
+	$(srcdir)/tests/run-suite -c 'exec python3 "$$@"' sh \
+	  '$(abs_srcdir)/tests/differential/differential' \
+	  --build '$(abs_builddir)' --count $(N) $(SEED:%=--seed %) $(ARGS)
+.PHONY: check-differential
+
+# Whether that test notices when the provider is broken.
+check-mutations: all $(check_PROGRAMS)
+	$(srcdir)/tests/run-suite -c 'exec python3 "$$@"' sh \
+	  '$(abs_srcdir)/tests/differential/mutate' \
+	  --build '$(abs_builddir)' $(ARGS)
+.PHONY: check-mutations
+
 TESTSUITE_AT += tests/migration.at
 
 TESTSUITE_AT += tests/vdpa-restart.at
+# Writes the tables of Documentation/offload.md anew.
+offload-doc: tests/test-offload
+	$(AM_V_GEN)tests/test-offload support > offload-doc.tmp && \
+	sed -e '/^<!-- begin: test-offload support/,/^<!-- end/{' \
+	    -e '/^<!-- begin/r offload-doc.tmp' -e '/^<!--/!d' -e '}' \
+	    $(srcdir)/Documentation/offload.md > offload-doc.new && \
+	mv offload-doc.new $(srcdir)/Documentation/offload.md && \
+	rm offload-doc.tmp
+.PHONY: offload-doc
 
 TESTSUITE_AT += tests/bench.at
 
@@ -107,7 +157,7 @@ $(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
 	  $(srcdir)/tests/testsuite.at && mv $@.$$$$.tmp $@
 
 # The DPDK driver in stock programs.
-TESTSUITE_AT += tests/nicsim-driver.at
+TESTSUITE_AT += tests/nicsim-driver.at tests/nicsim-driver-rules.at
 EXTRA_DIST += tests/nicsim-frames
 
 # QEMU guests: what runs in them is linked statically, and without the

@@ -222,11 +222,61 @@ make_ext(uint8_t *p, uint8_t *next, uint8_t proto, char **words, int n)
     return len;
 }
 
+/* Reads bytes in hexadecimal.  Returns their number. */
+static uint32_t
+read_hex(const char *hex, uint8_t *data)
+{
+    uint32_t n = 0;
+
+    for (; hex[0] && hex[1]; hex += 2) {
+        char byte[3] = { hex[0], hex[1], '\0' };
+
+        data[n++] = strtoul(byte, NULL, 16);
+    }
+    return n;
+}
+
+/* Returns the number of words behind "inner", which is taken off with them, or
+ * -1. */
+static int
+cut_inner(char **words, int *n)
+{
+    for (int i = 0; i < *n; i++) {
+        if (!strcmp(words[i], "inner")) {
+            int n_inner = *n - i - 1;
+
+            *n = i;
+            return n_inner;
+        }
+    }
+    return -1;
+}
+
+/* Makes the payload that the words "hex=" and those behind "inner", of which
+ * there are 'n_inner', describe.  Returns its length, or UINT32_MAX if there
+ * are none. */
+static uint32_t
+make_payload(uint8_t *data, char **words, int n, int n_inner)
+{
+    const char *hex = word_value(words, n, "hex");
+    uint32_t len = hex ? read_hex(hex, data) : 0;
+
+    if (n_inner >= 0) {
+        struct frame inner;
+
+        frame_make(&inner, words + n + 1, n_inner);
+        memcpy(data + len, inner.data, inner.len);
+        len += inner.len;
+        return len;
+    }
+    return hex ? len : UINT32_MAX;
+}
+
 /* Makes the frame that the 'n' 'words' describe. */
 void
 frame_make(struct frame *f, char **words, int n)
 {
-    uint32_t payload = word_number(words, n, "len", 26);
+    int n_inner = cut_inner(words, &n);
     bool ipv4 = word_value(words, n, "ipv4");
     bool ipv6 = word_value(words, n, "ipv6");
     const char *src = word_value(words, n, "src");
@@ -234,9 +284,14 @@ frame_make(struct frame *f, char **words, int n)
     const char *from = word_value(words, n, "from");
     const char *to = word_value(words, n, "to");
     uint8_t proto = l4_proto(words, n);
+    uint8_t data[FRAME_MAX];    /* An inner frame has its own. */
+    uint32_t n_data, payload;
     uint8_t *l3, *l4;
     uint32_t start;
 
+    n_data = make_payload(data, words, n, n_inner);
+    payload = (n_data != UINT32_MAX ? n_data
+               : word_number(words, n, "len", 26));
     memset(f, 0, sizeof *f);
     parse_mac(dst ? dst : "02:00:00:00:00:02", f->data);
     parse_mac(src ? src : "02:00:00:00:00:01", f->data + 6);
@@ -281,7 +336,7 @@ frame_make(struct frame *f, char **words, int n)
     f->l4_len = ipv4 || ipv6 ? make_l4(l4, proto, words, n) : 0;
     start = proto == IPPROTO_TCP ? word_number(words, n, "seq", 1) : 0;
     for (uint32_t i = 0; i < payload; i++) {
-        l4[f->l4_len + i] = start + i;
+        l4[f->l4_len + i] = n_data != UINT32_MAX ? data[i] : start + i;
     }
     f->len = l4 + f->l4_len + payload - f->data;
 
@@ -325,6 +380,56 @@ print_mac(const uint8_t *mac)
            mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
+static void print_stack(const uint8_t *, uint32_t len);
+
+static void
+print_hex(const uint8_t *data, uint32_t n)
+{
+    while (n--) {
+        printf("%02x", *data++);
+    }
+}
+
+/* Prints what is in the UDP packet for a tunnel's port, if it is one. */
+static bool
+print_tunnel(uint16_t port, const uint8_t *data, uint32_t len)
+{
+    uint32_t header = 8;
+
+    if (port == 6081) {
+        header += (data[0] & 0x3f) * 4;
+    } else if (port != 4789) {
+        return false;
+    }
+    if (len < header + 14) {
+        return false;
+    }
+    printf(" data %u tunnel ", len);
+    print_hex(data, header);
+    printf(" {");
+    print_stack(data + header, len - header);
+    printf("}");
+    return true;
+}
+
+static void
+print_gre(const uint8_t *gre, uint32_t len)
+{
+    uint32_t header = 4;
+
+    header += gre[0] & 0x80 ? 4 : 0;
+    header += gre[0] & 0x20 ? 4 : 0;
+    header += gre[0] & 0x10 ? 4 : 0;
+    printf(" gre ");
+    print_hex(gre, header);
+    if (gre[0] & 0x80) {
+        printf(" csum %s", sum16(gre, len, 0) == 0xffff ? "ok" : "wrong");
+    }
+    printf(" {");
+    print_stack(gre + header, len - header);
+    printf("}");
+}
+
 /* Prints layer 4, with whether its checksum and payload are right. */
 static void
 print_l4(const uint8_t *l3, const uint8_t *l4, uint32_t len, uint8_t proto)
@@ -356,6 +461,10 @@ print_l4(const uint8_t *l3, const uint8_t *l4, uint32_t len, uint8_t proto)
         printf(" icmp %u/%u", l4[0], l4[1]);
         break;
 
+    case IPPROTO_GRE:
+        print_gre(l4, len);
+        return;
+
     default:
         printf(" proto %u", proto);
         break;
@@ -376,23 +485,24 @@ print_l4(const uint8_t *l3, const uint8_t *l4, uint32_t len, uint8_t proto)
         }
         printf(" csum %s", is == want ? "ok" : !is ? "none" : "wrong");
     }
+    if (proto == IPPROTO_UDP && print_tunnel(get16(l4 + 2), l4 + header,
+                                             len - header)) {
+        return;
+    }
     for (uint32_t i = header; i < len; i++) {
         ok = ok && l4[i] == (uint8_t) (start + i - header);
     }
     printf(" data %u %s", len - header, ok ? "ok" : "wrong");
 }
 
-/* Prints a frame on the rest of a line. */
-void
-frame_print(const uint8_t *data, uint32_t len)
+/* Prints the frame at 'copy'; what is behind may be read, too. */
+static void
+print_stack(const uint8_t *copy, uint32_t len)
 {
-    static uint8_t copy[FRAME_MAX + 128];
     const uint8_t *p = copy;
     char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
     uint32_t type;
 
-    memset(copy, 0, sizeof copy);
-    memcpy(copy, data, len);
     print_mac(p + 6);
     printf(">");
     print_mac(p);
@@ -444,5 +554,20 @@ frame_print(const uint8_t *data, uint32_t len)
         }
     } else {
         printf(" type %#x", type);
+        if (type == 0x806 || type == 0x8847) {
+            printf(" ");
+            print_hex(p, copy + len - p);
+        }
     }
+}
+
+/* Prints a frame on the rest of a line. */
+void
+frame_print(const uint8_t *data, uint32_t len)
+{
+    static uint8_t copy[FRAME_MAX + 128];
+
+    memset(copy, 0, sizeof copy);
+    memcpy(copy, data, len);
+    print_stack(copy, len);
 }

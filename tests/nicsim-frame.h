@@ -11,6 +11,7 @@
  *     tcp | udp | sctp | icmp | icmp6 | proto=N, sport=N dport=N seq=N
  *         flags=N kind=N code=N nocsum badcsum doff=N udplen=N
  *     len=BYTES of payload, cut=BYTES of the whole frame, pad=BYTES
+ *     hex=BYTES of payload, and inner FRAME, which goes behind these
  *
  * What is not said has a default that makes a valid frame.  The payload's
  * bytes count up from the TCP sequence number, or 0, so that segments can be

@@ -65,9 +65,9 @@ wait_sent(struct ring *ring, uint32_t n)
     }
 }
 
-/* Shows the device what was put into 'ring'. */
-static void
-show_tail(struct function *fn, struct ring *ring)
+/* Shows the device what was put into 'ring' of 'fn'. */
+void
+function_show_tail(struct function *fn, struct ring *ring)
 {
     __atomic_store_n(&ring->regs->tail, ring->tail, __ATOMIC_RELEASE);
     kick(fn);
@@ -110,7 +110,7 @@ cmd_tx(char **words, int n)
             uint32_t len = frame.len - ofs < seg ? frame.len - ofs : seg;
 
             if (ring->tail + 1 - ring->regs->head > ring->n) {
-                show_tail(fn, ring);
+                function_show_tail(fn, ring);
                 wait_sent(ring, ring->n - 1);
             }
             memset(desc, 0, sizeof *desc);
@@ -138,10 +138,59 @@ cmd_tx(char **words, int n)
             data[frame.l2_len + frame.l3_len + 1] = sport;
         }
     }
-    show_tail(fn, ring);
+    function_show_tail(fn, ring);
     if (!word_value(words, n, "noeop")) {
         wait_sent(ring, 0);
     }
+}
+
+/* mangle FN count=N [seed=N] FRAME: sends as many frames that are like this
+ * one but for some bits, bytes, or their length, and receives nothing. */
+void
+cmd_mangle(char **words, int n)
+{
+    static struct frame frame;
+    struct function *fn = get_function(words[0]);
+    struct ring *ring = &fn->tx[0];
+    uint32_t count = word_number(words, n, "count", 1);
+    uint8_t *room = take_memory(ring->n * (size_t) BUF_SIZE);
+
+    frame_make(&frame, words + 1, n - 1);
+    if (!fn->open || !ring->n || frame.len > BUF_SIZE) {
+        die("no such ring, or frame");
+    }
+    srandom(word_number(words, n, "seed", 1));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = ring->tail & (ring->n - 1);
+        struct nicsim_tx_desc *desc = &ring->tx[slot];
+        uint8_t *data = room + slot * BUF_SIZE;
+        uint32_t len = frame.len;
+
+        if (ring->tail + 1 - ring->regs->head > ring->n) {
+            function_show_tail(fn, ring);
+            wait_sent(ring, ring->n - 1);
+        }
+        memcpy(data, frame.data, len);
+        for (long j = random() % 4; j >= 0; j--) {
+            uint32_t ofs = random() % len;
+
+            if (random() & 1) {
+                data[ofs] ^= 1 << random() % 8;
+            } else {
+                data[ofs] = random();
+            }
+        }
+        if (random() % 4 == 0) {
+            len = 14 + random() % (len - 13);
+        }
+        memset(desc, 0, sizeof *desc);
+        desc->addr = (uintptr_t) data;
+        desc->len = len;
+        desc->flags = NICSIM_TX_EOP;
+        ring->tail++;
+    }
+    function_show_tail(fn, ring);
+    wait_sent(ring, 0);
 }
 
 /* Returns whether there is a descriptor to take in 'ring'. */
@@ -251,6 +300,9 @@ cmd_rx(char **words, int n)
         }
         if (desc.flags & NICSIM_RX_MARK) {
             printf(" mark %"PRIu32, desc.mark);
+        }
+        if (desc.flags & NICSIM_RX_META) {
+            printf(" meta %"PRIu32, desc.meta);
         }
         printf("%s%s%s%s: ",
                desc.flags & NICSIM_RX_IP_GOOD ? " ip-good" : "",

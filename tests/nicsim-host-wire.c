@@ -24,6 +24,13 @@
 static int wire = -1;
 static char wire_name[IFNAMSIZ];
 
+/* Returns the socket of the wire's far end. */
+int
+wire_socket(void)
+{
+    return wire;
+}
+
 /* link up|down: of the interface at the wire's far end. */
 void
 cmd_link(char **words, int n)
@@ -43,7 +50,8 @@ cmd_link(char **words, int n)
     }
 }
 
-/* wire: the interface that $NICSIM_WIRE names is the wire's far end. */
+/* wire [room=BYTES]: the interface that $NICSIM_WIRE names is the wire's far
+ * end.  Its socket holds so many bytes of what has come. */
 void
 cmd_wire(char **words, int n)
 {
@@ -51,12 +59,12 @@ cmd_wire(char **words, int n)
         .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
     };
     const char *name = getenv("NICSIM_WIRE");
+    int room = word_number(words, n, "room", 0);
     char path[128];
     char *up[] = { "up" };
+    int one = 1;
     int fd;
 
-    (void) words;
-    (void) n;
     snprintf(wire_name, sizeof wire_name, "%s", name ? name : "");
     sll.sll_ifindex = if_nametoindex(wire_name);
 
@@ -72,6 +80,11 @@ cmd_wire(char **words, int n)
     }
     wire = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
     if (wire < 0 || bind(wire, (struct sockaddr *) &sll, sizeof sll)) {
+        die("%s: %m", wire_name);
+    }
+    if (setsockopt(wire, SOL_PACKET, PACKET_AUXDATA, &one, sizeof one)
+        || (room && setsockopt(wire, SOL_SOCKET, SO_RCVBUFFORCE, &room,
+                               sizeof room))) {
         die("%s: %m", wire_name);
     }
     cmd_link(up, 1);

@@ -67,6 +67,8 @@ uint32_t parse_function(const char *);
 uint32_t parse_vport(const char *);
 struct function *get_function(const char *);
 void *take_memory(size_t);
+int wire_socket(void);
+void function_show_tail(struct function *, struct ring *);
 
 void cmd_connect(char **words, int n);
 void cmd_use(char **words, int n);
@@ -74,12 +76,18 @@ void cmd_disconnect(char **words, int n);
 
 /* nicsim-host-packet.c. */
 void cmd_tx(char **words, int n);
+void cmd_mangle(char **words, int n);
 void cmd_rx(char **words, int n);
 void cmd_quiet(char **words, int n);
 void cmd_badbufs(char **words, int n);
 void cmd_tail(char **words, int n);
 void cmd_bench(char **words, int n);
 double cpu_seconds(int pid);
+
+/* nicsim-host-bulk.c. */
+void cmd_bulk(char **words, int n);
+void cmd_drain(char **words, int n);
+void cmd_nic(char **words, int n);
 
 /* nicsim-host-rule.c. */
 void cmd_rule(char **words, int n);
@@ -88,6 +96,9 @@ void cmd_query(char **words, int n);
 void cmd_destroy(char **words, int n);
 void cmd_flush(char **words, int n);
 void cmd_rules(char **words, int n);
+void cmd_meter(char **words, int n);
+void cmd_qmeter(char **words, int n);
+void cmd_dmeter(char **words, int n);
 
 /* nicsim-host-wire.c. */
 void cmd_wire(char **words, int n);

@@ -12,16 +12,22 @@
 #include <string.h>
 
 #include "flow.h"
+#include "netdev.h"
+#include "netdev-vport.h"
 #include "odp-util.h"
 #include "offload-actions.h"
 #include "offload-match.h"
 #include "offload-refusal.h"
 #include "offload-rule-format.h"
 #include "offload-rule.h"
+#include "offload-support.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/match.h"
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
+#include "ovs-router.h"
+#include "seq.h"
+#include "smap.h"
 #include "util.h"
 
 /* Ports from here on are not of the NIC: a tap, one without a representor, one
@@ -47,6 +53,66 @@ resolve_port(odp_port_t port_no, uint16_t *port_id,
         *port_id = odp_to_u32(port_no);
         return true;
     }
+}
+
+/* Group 100 + N is that of recirc_id N, or of tunnel port N. */
+static bool
+resolve_jump(uint32_t recirc_id, odp_port_t tnl_port, uint32_t *group,
+             struct offload_refusal *refusal OVS_UNUSED, void *aux OVS_UNUSED)
+{
+    *group = 100 + (recirc_id ? recirc_id : odp_to_u32(tnl_port));
+    return true;
+}
+
+/* Meter N is the NIC's meter 200 + N. */
+static bool
+resolve_meter(uint32_t id, uint32_t *mtr_id,
+              struct offload_refusal *refusal OVS_UNUSED, void *aux OVS_UNUSED)
+{
+    *mtr_id = 200 + id;
+    return true;
+}
+
+static bool
+resolve_userspace(const struct nlattr *userspace OVS_UNUSED, uint32_t *mark,
+                  uint16_t *port_id,
+                  struct offload_refusal *refusal OVS_UNUSED,
+                  void *aux OVS_UNUSED)
+{
+    *mark = 300;
+    *port_id = 1;
+    return true;
+}
+
+static const struct offload_actions_ops ops = {
+    .output = resolve_port,
+    .jump = resolve_jump,
+    .meter = resolve_meter,
+    .userspace = resolve_userspace,
+};
+
+/* A tunnel port, as "vxlan", "geneve" or "gre" has it. */
+static struct netdev *
+open_tunnel(const char *type)
+{
+    struct netdev *netdev;
+    struct smap args;
+    char *error = NULL;
+
+    tnl_conf_seq = seq_create();
+    ovs_router_init();
+    netdev_vport_tunnel_register();
+    if (netdev_open("tunnel", type, &netdev)) {
+        ovs_fatal(0, "%s: no such tunnel", type);
+    }
+    smap_init(&args);
+    smap_add(&args, "remote_ip", "flow");
+    smap_add(&args, "key", "flow");
+    if (netdev_set_config(netdev, &args, &error)) {
+        ovs_fatal(0, "%s: %s", type, error);
+    }
+    smap_destroy(&args);
+    return netdev;
 }
 
 /* Parses 'flow_s', in the syntax of "ovs-dpctl add-flow", as dpif-netdev
@@ -83,16 +149,18 @@ parse_match(const char *flow_s, struct match *match)
     ofpbuf_uninit(&mask);
 }
 
-/* Prints "flow create ..." or "refused: CODE: SENTENCE[: WORDS]". */
+/* Prints "flow create ..." or "refused: CODE: SENTENCE[: WORDS]".  A megaflow
+ * of a tunnel, of type 'tunnel' if that is nonnull, enters by ethdev 1. */
 static void
-print_megaflow(const char *flow_s, const char *actions_s)
+print_megaflow(const char *flow_s, const char *actions_s, unsigned int forms,
+               const char *tunnel)
 {
+    struct offload_match_params params = { .forms = forms };
     struct offload_refusal refusal;
     struct offload_actions oa;
     struct offload_match om;
     struct ofpbuf actions;
     struct match match;
-    uint16_t in_port;
 
     parse_match(flow_s, &match);
     ofpbuf_init(&actions, 0);
@@ -101,15 +169,20 @@ print_megaflow(const char *flow_s, const char *actions_s)
         ovs_fatal(0, "%s: bad actions", actions_s);
     }
 
-    in_port = odp_to_u32(match.flow.in_port.odp_port);
-    if (offload_match_init(&om, &match, in_port, &refusal)
-        && offload_actions_init(&oa, actions.data, actions.size, &om,
-                                resolve_port, NULL, &refusal)) {
+    params.port_id = odp_to_u32(match.flow.in_port.odp_port);
+    if (tunnel) {
+        params.port_id = 1;
+        params.tunnel = open_tunnel(tunnel);
+    }
+    if (offload_match_init(&om, &match, &params, &refusal)
+        && offload_actions_init(&oa, actions.data, actions.size, &om, forms,
+                                &ops, NULL, &refusal)) {
         struct ds s = DS_EMPTY_INITIALIZER;
         struct rte_flow_attr attr;
 
-        offload_rule_attr(&attr, 0);
-        offload_rule_format(&s, in_port, &attr, om.items, oa.actions);
+        offload_rule_attr(&attr, (match.flow.recirc_id
+                                  ? 100 + match.flow.recirc_id : 0));
+        offload_rule_format(&s, params.port_id, &attr, om.items, oa.actions);
         puts(ds_cstr(&s));
         ds_destroy(&s);
     } else {
@@ -136,6 +209,53 @@ list_refusals(void)
     }
 }
 
+static void
+print_row(const char *name, const char *how,
+          enum offload_refusal_code refusal)
+{
+    if (refusal) {
+        printf("| %s | | `%s`: %s |\n", name, offload_refusal_code(refusal),
+               offload_refusal_sentence(refusal));
+    } else {
+        printf("| %s | %s | |\n", name, how);
+    }
+}
+
+/* Prints the tables of Documentation/offload.md. */
+static void
+print_support(void)
+{
+    puts("| match | in the NIC, as | refused |\n|---|---|---|");
+#define OFFLOAD_FIELD(FIELD, NAME, RTE_FLOW) \
+    print_row(NAME, RTE_FLOW, OFFLOAD_REFUSAL_NONE);
+    OFFLOAD_FIELDS
+#undef OFFLOAD_FIELD
+#define OFFLOAD_ZERO(FIELD, NAME, REFUSAL) \
+    print_row(NAME " other than 0", "", OFFLOAD_REFUSAL_##REFUSAL);
+    OFFLOAD_ZERO_FIELDS
+#undef OFFLOAD_ZERO
+#define OFFLOAD_NO_FIELD(FIELD, NAME, REFUSAL) \
+    print_row(NAME, "", OFFLOAD_REFUSAL_##REFUSAL);
+    OFFLOAD_NO_FIELDS
+#undef OFFLOAD_NO_FIELD
+
+    puts("\n| action | in the NIC, as | refused |\n|---|---|---|");
+#define OFFLOAD_ACTION(ATTR, NAME, RTE_FLOW, REFUSAL) \
+    print_row(NAME, RTE_FLOW, OFFLOAD_REFUSAL_##REFUSAL);
+    OFFLOAD_ACTIONS
+#undef OFFLOAD_ACTION
+#define OFFLOAD_SET(ATTR, NAME, RTE_FLOW, REFUSAL) \
+    print_row(NAME, RTE_FLOW, OFFLOAD_REFUSAL_##REFUSAL);
+    OFFLOAD_SETS
+#undef OFFLOAD_SET
+
+    puts("\n| code | reason |\n|---|---|");
+    for (int i = 1; i < OFFLOAD_N_REFUSALS; i++) {
+        printf("| `%s` | %s |\n", offload_refusal_code(i),
+               offload_refusal_sentence(i));
+    }
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -143,11 +263,19 @@ main(int argc, char *argv[])
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
 
     if (argc == 4 && !strcmp(argv[1], "print")) {
-        print_megaflow(argv[2], argv[3]);
+        print_megaflow(argv[2], argv[3], 0, NULL);
+    } else if (argc == 5 && !strcmp(argv[1], "print-form")) {
+        print_megaflow(argv[3], argv[4], atoi(argv[2]), NULL);
+    } else if (argc == 5 && !strcmp(argv[1], "print-tunnel")) {
+        print_megaflow(argv[3], argv[4], 0, argv[2]);
     } else if (argc == 2 && !strcmp(argv[1], "refusals")) {
         list_refusals();
+    } else if (argc == 2 && !strcmp(argv[1], "support")) {
+        print_support();
     } else {
-        fprintf(stderr, "usage: %s print MEGAFLOW ACTIONS | refusals\n",
+        fprintf(stderr, "usage: %s print MEGAFLOW ACTIONS"
+                " | print-form FORMS MEGAFLOW ACTIONS"
+                " | print-tunnel TYPE MEGAFLOW ACTIONS | refusals | support\n",
                 program_name);
         return EXIT_FAILURE;
     }

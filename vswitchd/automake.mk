@@ -13,6 +13,13 @@ vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
 	-Wl,--wrap=netdev_register_provider \
 	-Wl,--wrap=netdev_dpdk_register \
 	-Wl,--wrap=netdev_register_flow_api_provider \
+	-Wl,--wrap=dp_netdev_input \
+	-Wl,--wrap=parse_tcp_flags \
+	-Wl,--wrap=dp_netdev_impl_set_default_by_name \
+	-Wl,--wrap=dpif_meter_set \
+	-Wl,--wrap=dpif_meter_get \
+	-Wl,--wrap=dpif_meter_del \
+	-Wl,--wrap=netdev_reconfigure \
 	-Wl,--wrap=xnanosleep_no_quiesce \
 	-Wl,-Map=vswitchd/ovs-vswitchd.map -Wl,--cref
 vswitchd_ovs_vswitchd_LDADD = \
@@ -25,6 +32,13 @@ SEAMS = \
 	netdev_register_provider:netdev-dpdk.o \
 	netdev_dpdk_register:dpdk.o \
 	netdev_register_flow_api_provider:dpdk.o \
+	dp_netdev_input:dpif-netdev-private-dpif.o \
+	parse_tcp_flags:dpif-netdev.o \
+	dp_netdev_impl_set_default_by_name:dpif-netdev.o \
+	dpif_meter_set:libofproto_la-ofproto-dpif.o \
+	dpif_meter_get:libofproto_la-ofproto-dpif.o \
+	dpif_meter_del:libofproto_la-ofproto-dpif.o \
+	netdev_reconfigure:dpif-netdev.o \
 	xnanosleep_no_quiesce:dpif-netdev.o
 
 ALL_LOCAL += vswitchd/seams-checked

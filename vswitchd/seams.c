@@ -21,11 +21,16 @@
 
 #include <config.h>
 
+#include <errno.h>
+
 #include "dpdk.h"
+#include "dpif.h"
 #include "netdev-dpdk.h"
 #include "netdev-dpdkvdpa.h"
 #include "netdev-offload-provider.h"
 #include "netdev-provider.h"
+#include "offload-meter.h"
+#include "offload-miss.h"
 #include "offload-provider.h"
 #include "util.h"
 #include "vdpa-relay.h"
@@ -143,6 +148,152 @@ __wrap_netdev_register_flow_api_provider(const struct netdev_flow_api *api)
     start_seams[SEAM_REGISTER_FLOW_API].passed = true;
     offload_provider_init();
     return __real_netdev_register_flow_api_provider(&offload_provider_api);
+}
+
+/* dp_netdev_input(), from lib/dpif-netdev-private-dpif.c, that has it as what
+ * PMD threads call with each batch of packets that they received.
+ *
+ * All packets of a batch are looked up for the in_port of one of them.  That
+ * is wrong if some were in a tunnel when the NIC gave up on them. */
+struct dp_netdev_pmd_thread;
+struct dp_packet_batch;
+int32_t __real_dp_netdev_input(struct dp_netdev_pmd_thread *,
+                               struct dp_packet_batch *, odp_port_t);
+int32_t __wrap_dp_netdev_input(struct dp_netdev_pmd_thread *,
+                               struct dp_packet_batch *, odp_port_t);
+
+struct input_aux {
+    struct dp_netdev_pmd_thread *pmd;
+    odp_port_t port_no;
+};
+
+static void
+input_cb(void *aux_, struct dp_packet_batch *batch)
+{
+    struct input_aux *aux = aux_;
+
+    __real_dp_netdev_input(aux->pmd, batch, aux->port_no);
+}
+
+int32_t
+__wrap_dp_netdev_input(struct dp_netdev_pmd_thread *pmd,
+                       struct dp_packet_batch *batch, odp_port_t port_no)
+{
+    struct input_aux aux = { pmd, port_no };
+
+    offload_miss_split(batch, input_cb, &aux);
+    return 0;
+}
+
+/* parse_tcp_flags(), from lib/dpif-netdev.c, for each packet of a port that
+ * has only megaflows of the simplest kind, to look it up in a table of those.
+ *
+ * That table knows nothing of recirc_id and tunnels, which packets may have
+ * that the NIC gave up on. */
+uint16_t __real_parse_tcp_flags(struct dp_packet *, ovs_be16 *dl_type,
+                                uint8_t *nw_frag, ovs_be16 *vlan_tci);
+uint16_t __wrap_parse_tcp_flags(struct dp_packet *, ovs_be16 *dl_type,
+                                uint8_t *nw_frag, ovs_be16 *vlan_tci);
+
+uint16_t
+__wrap_parse_tcp_flags(struct dp_packet *packet, ovs_be16 *dl_type,
+                       uint8_t *nw_frag, ovs_be16 *vlan_tci)
+{
+    uint16_t flags = __real_parse_tcp_flags(packet, dl_type, nw_frag,
+                                            vlan_tci);
+
+    if (vlan_tci) {
+        offload_miss_hide_tci(packet, vlan_tci);
+    }
+    return flags;
+}
+
+/* dp_netdev_impl_set_default_by_name(), from lib/dpif-netdev.c, for command
+ * "dpif-netdev/dpif-impl-set".
+ *
+ * The AVX512 implementation does not ask what became of packets in the
+ * NIC. */
+int32_t __real_dp_netdev_impl_set_default_by_name(const char *name);
+int32_t __wrap_dp_netdev_impl_set_default_by_name(const char *name);
+
+int32_t
+__wrap_dp_netdev_impl_set_default_by_name(const char *name)
+{
+    return (offload_miss_impl_ok(name)
+            ? __real_dp_netdev_impl_set_default_by_name(name) : -ENOTSUP);
+}
+
+/* dpif_meter_set(), dpif_meter_get() and dpif_meter_del(), from
+ * ofproto/ofproto-dpif.c, for meters of OpenFlow.
+ *
+ * dpif-netdev does not tell providers of them. */
+int __real_dpif_meter_set(struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_config *);
+int __wrap_dpif_meter_set(struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_config *);
+int __real_dpif_meter_get(const struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_stats *, uint16_t n_bands);
+int __wrap_dpif_meter_get(const struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_stats *, uint16_t n_bands);
+int __real_dpif_meter_del(struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_stats *, uint16_t n_bands);
+int __wrap_dpif_meter_del(struct dpif *, ofproto_meter_id,
+                          struct ofputil_meter_stats *, uint16_t n_bands);
+
+static bool
+has_our_meters(const struct dpif *dpif)
+{
+    return !strcmp(dpif_type(dpif), "netdev");
+}
+
+int
+__wrap_dpif_meter_set(struct dpif *dpif, ofproto_meter_id id,
+                      struct ofputil_meter_config *config)
+{
+    int error = __real_dpif_meter_set(dpif, id, config);
+
+    if (!error && has_our_meters(dpif)) {
+        offload_meter_set(id.uint32, config);
+    }
+    return error;
+}
+
+int
+__wrap_dpif_meter_get(const struct dpif *dpif, ofproto_meter_id id,
+                      struct ofputil_meter_stats *stats, uint16_t n_bands)
+{
+    int error = __real_dpif_meter_get(dpif, id, stats, n_bands);
+
+    if (!error && stats && has_our_meters(dpif)) {
+        offload_meter_add_stats(id.uint32, stats, n_bands);
+    }
+    return error;
+}
+
+int
+__wrap_dpif_meter_del(struct dpif *dpif, ofproto_meter_id id,
+                      struct ofputil_meter_stats *stats, uint16_t n_bands)
+{
+    int error = __real_dpif_meter_del(dpif, id, stats, n_bands);
+
+    if (has_our_meters(dpif)) {
+        offload_meter_del(id.uint32);
+    }
+    return error;
+}
+
+/* netdev_reconfigure(), from lib/dpif-netdev.c, before a port's queues or
+ * other things are changed.
+ *
+ * Most NICs forget the rules of a port that is stopped. */
+int __real_netdev_reconfigure(struct netdev *);
+int __wrap_netdev_reconfigure(struct netdev *);
+
+int
+__wrap_netdev_reconfigure(struct netdev *netdev)
+{
+    offload_provider_reconfigure(netdev);
+    return __real_netdev_reconfigure(netdev);
 }
 
 /* xnanosleep_no_quiesce(), from lib/dpif-netdev.c, by PMD threads whose ports

@@ -121,6 +121,47 @@ sum_pseudo(const struct packet *p, uint16_t l3_ofs, bool ipv6, uint8_t proto,
     return fold(sum);
 }
 
+/* Fills the checksum of an IPv4 header of 20 bytes. */
+void
+checksum_fill_ipv4(uint8_t *l3)
+{
+    uint16_t sum;
+
+    memset(l3 + IPV4_CSUM_OFS, 0, 2);
+    sum = ~fold(sum_bytes(l3, 20));
+    memcpy(l3 + IPV4_CSUM_OFS, &sum, 2);
+}
+
+/* Fills the checksum, 'field_ofs' behind 'l4_ofs', of the TCP or UDP packet
+ * there, of 'l4_len' bytes. */
+void
+checksum_fill_l4(struct packet *p, uint16_t l3_ofs, bool ipv6, uint8_t proto,
+                 uint32_t l4_ofs, uint32_t field_ofs, uint32_t l4_len)
+{
+    uint8_t *field = p->data + l4_ofs + field_ofs;
+    uint16_t sum;
+
+    memset(field, 0, 2);
+    sum = ~fold((uint64_t) sum_packet(p, l4_ofs, l4_len)
+                + sum_pseudo(p, l3_ofs, ipv6, proto, l4_len));
+    if (proto == IPPROTO_UDP && !sum) {
+        sum = UINT16_MAX;
+    }
+    memcpy(field, &sum, 2);
+}
+
+/* Fills the checksum of the 'n' bytes of GRE at offset 'ofs'. */
+void
+checksum_fill_gre(struct packet *p, uint32_t ofs, uint32_t n)
+{
+    uint8_t *field = p->data + ofs + 4;
+    uint16_t sum;
+
+    memset(field, 0, 2);
+    sum = ~fold(sum_packet(p, ofs, n));
+    memcpy(field, &sum, 2);
+}
+
 /* Does what the sender of 'p' asked for by NICSIM_TX_*_CSUM.  Returns false
  * if that makes no sense.  The packet need not have been parsed. */
 bool
@@ -175,14 +216,9 @@ checksum_fill(struct packet *p)
         if (l4_len < min || l4_ofs + min > p->local_len) {
             return false;
         }
-        memset(l4 + field_ofs, 0, 2);
-        sum = ~fold((uint64_t) sum_packet(p, l4_ofs, l4_len)
-                    + sum_pseudo(p, p->tx_l2_len, ipv6,
-                                 tcp ? IPPROTO_TCP : IPPROTO_UDP, l4_len));
-        if (!tcp && !sum) {
-            sum = UINT16_MAX;
-        }
-        memcpy(l4 + field_ofs, &sum, 2);
+        checksum_fill_l4(p, p->tx_l2_len, ipv6,
+                         tcp ? IPPROTO_TCP : IPPROTO_UDP, l4_ofs, field_ofs,
+                         l4_len);
     }
     p->flags |= PACKET_L4_CSUM_GOOD;
     return true;

@@ -33,6 +33,7 @@ ctl_info(struct nic *nic, struct nicsim_ctl_info *info)
     info->rule_ops = nic->rule_ops;
     info->rules_refused = nic->rules_refused;
     info->dma_faults = nic->dma_faults;
+    info->jumps_exceeded = nic->jumps_exceeded;
     return 0;
 }
 

@@ -15,7 +15,18 @@ struct packet;
 
 bool edit_push_vlan(struct packet *, uint16_t tpid, uint16_t tci);
 void edit_pop_vlan(struct packet *);
-bool edit_apply(struct packet *, const struct nicsim_action *);
+bool edit_apply(struct packet *, const struct nicsim_action *,
+                const uint8_t *data);
 bool edit_ttl_expires(const struct packet *);
+
+/* A header that ENCAP pushes, taken apart. */
+struct encap {
+    uint16_t l3_ofs, l4_ofs;            /* 'l4' is UDP or GRE. */
+    uint8_t n_tags;
+    uint8_t l4_proto;
+    bool ipv6;
+};
+
+const char *edit_check_encap(const uint8_t *data, uint32_t n, struct encap *);
 
 #endif /* nicsim/device/edit.h */

@@ -16,6 +16,7 @@
 
 #include "host.h"
 #include "log.h"
+#include "meter.h"
 #include "nic.h"
 #include "rss.h"
 #include "rule-table.h"
@@ -298,6 +299,7 @@ function_close(struct function *fn)
     function_stop(fn);
     rule_table_flush(nic->rules, NICSIM_FN_KIND(fn->id) == NICSIM_FN_PF
                                  ? RULES_OF_ALL : fn->id);
+    meters_flush(nic->meters, fn->id);
     epoll_ctl(nic->epoll_fd, EPOLL_CTL_DEL, fn->doorbell, NULL);
     close(fn->doorbell);
     fn->doorbell = -1;

@@ -13,12 +13,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <rte_errno.h>
+#include <rte_byteorder.h>
 #include <rte_cycles.h>
+#include <rte_errno.h>
 
 #include "ctl.h"
 #include "function.h"
 #include "log.h"
+#include "meter.h"
 #include "nic.h"
 #include "rule-check.h"
 #include "rule-table.h"
@@ -233,6 +235,10 @@ type_name(uint32_t type)
         [NICSIM_RULE_DESTROY] = "rule destroy",
         [NICSIM_RULE_QUERY] = "rule query",
         [NICSIM_RULE_FLUSH] = "rule flush",
+        [NICSIM_METER_CREATE] = "meter create",
+        [NICSIM_METER_UPDATE] = "meter update",
+        [NICSIM_METER_DESTROY] = "meter destroy",
+        [NICSIM_METER_QUERY] = "meter query",
         [NICSIM_VDPA_OPEN] = "vDPA open",
         [NICSIM_VDPA_CLOSE] = "vDPA close",
         [NICSIM_VDPA_MEM] = "vDPA memory",
@@ -468,6 +474,12 @@ serve_create(struct host *host, struct nicsim_rule_op *op, bool validate,
         } else if (error == ENOSPC) {
             refuse(error, why, "all %"PRIu32" rules are in use",
                    rule_table_max(nic->rules));
+        } else if (error == ENOTSUP) {
+            refuse(error, why, "the parser takes UDP port %u for another "
+                   "tunnel's, or knows %d others already",
+                   rte_be_to_cpu_16(op->rule.key.outer.l4_dst), PARSER_PORTS);
+            op->culprit = NICSIM_CULPRIT_ITEM;
+            op->culprit_arg = NICSIM_ITEM_UDP;
         } else if (error) {
             refuse(error, why, "out of memory");
         }
@@ -532,6 +544,38 @@ serve_rule(struct host *host, struct request *req, char *why)
     }
 }
 
+static int
+serve_meter(struct host *host, struct request *req, char *why)
+{
+    struct nicsim_meter_op *op = &req->msg->meter;
+    struct meters *meters = host->nic->meters;
+    struct function *fn;
+    int error;
+
+    error = get_function(host, op->fn, &fn, why);
+    if (error) {
+        return error;
+    }
+    if (NICSIM_FN_KIND(op->fn) == NICSIM_FN_VF) {
+        return refuse(EPERM, why, "%s is not of the switch: it can have no "
+                      "meters", function_name(fn));
+    }
+    switch (req->msg->type) {
+    case NICSIM_METER_CREATE:
+        return meter_create(meters, op, why);
+
+    case NICSIM_METER_UPDATE:
+        return meter_update(meters, op, why);
+
+    case NICSIM_METER_DESTROY:
+        return meter_delete(meters, op, why);
+
+    case NICSIM_METER_QUERY:
+    default:
+        return meter_query(meters, op, why);
+    }
+}
+
 /* Does what 'req' asks. */
 static int
 serve(struct host *host, struct request *req, char *why)
@@ -590,6 +634,12 @@ serve(struct host *host, struct request *req, char *why)
     case NICSIM_RULE_QUERY:
     case NICSIM_RULE_FLUSH:
         return serve_rule(host, req, why);
+
+    case NICSIM_METER_CREATE:
+    case NICSIM_METER_UPDATE:
+    case NICSIM_METER_DESTROY:
+    case NICSIM_METER_QUERY:
+        return serve_meter(host, req, why);
 
     case NICSIM_VDPA_OPEN:
     case NICSIM_VDPA_CLOSE:

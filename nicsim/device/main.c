@@ -29,6 +29,7 @@
 #include "function.h"
 #include "host.h"
 #include "log.h"
+#include "meter.h"
 #include "nic.h"
 #include "options.h"
 #include "packet.h"
@@ -279,14 +280,14 @@ set_name(struct nic *nic)
 }
 
 static struct packet *
-alloc_packets(void)
+alloc_packets(unsigned int n)
 {
-    struct packet *packets = aligned_alloc(64, BURST * sizeof *packets);
+    struct packet *packets = aligned_alloc(64, n * sizeof *packets);
 
     if (!packets) {
         fatal("out of memory");
     }
-    memset(packets, 0, BURST * sizeof *packets);
+    memset(packets, 0, n * sizeof *packets);
     return packets;
 }
 
@@ -481,9 +482,13 @@ main(int argc, char *argv[])
 
     set_name(&nic);
     nic.n_vports = nic.opts.n_vfs + 1;
-    nic.frames = alloc_packets();
-    nic.segments = alloc_packets();
-    nic.rules = rule_table_create(nic.opts.table_size);
+    nic.frames = alloc_packets(BURST);
+    nic.segments = alloc_packets(BURST);
+    nic.copies = alloc_packets(MAX_COPIES);
+    nic.random = rte_rdtsc() | 1;
+    nic.meters = meters_create();
+    nic.rules = nic.meters ? rule_table_create(nic.opts.table_size, nic.meters)
+                : NULL;
     nic.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (!nic.rules || nic.epoll_fd < 0) {
         fatal("out of memory");
@@ -508,6 +513,7 @@ main(int argc, char *argv[])
     host_close_all(&nic);
     wire_close(&nic);
     rule_table_destroy(nic.rules);
+    meters_destroy(nic.meters);
     if (nic.opts.pidfile) {
         unlink(nic.opts.pidfile);
     }

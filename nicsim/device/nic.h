@@ -23,6 +23,7 @@
 
 struct function;
 struct host;
+struct meters;
 struct packet;
 struct rule_table;
 struct vdpa;
@@ -30,6 +31,7 @@ struct virtq;
 struct wire;
 
 #define BURST 32                /* Packets. */
+#define MAX_COPIES 8            /* Of one packet, at a time. */
 #define MAX_FUNCTIONS (1 + 2 * NICSIM_MAX_VFS)
 
 /* The greatest frame for an MTU: Ethernet header and two tags. */
@@ -117,6 +119,7 @@ struct nic {
     struct function vfs[NICSIM_MAX_VFS];
     struct nicsim_vport_stats vports[1 + NICSIM_MAX_VFS];
     struct rule_table *rules;
+    struct meters *meters;
     struct wire *wire;                  /* NULL: no cable. */
     struct host *hosts;                 /* All connections. */
     int listen_fd;
@@ -139,10 +142,14 @@ struct nic {
     /* Where packets in flight are: as they were fetched, and cut ones. */
     struct packet *frames;              /* BURST. */
     struct packet *segments;            /* BURST. */
+    struct packet *copies;              /* MAX_COPIES, for SAMPLE ... */
+    uint32_t n_copies;                  /* ... of which these are in use. */
+    uint64_t random;                    /* State of a generator, not 0. */
 
     uint64_t rule_ops;
     uint64_t rules_refused;
     uint64_t dma_faults;
+    uint64_t jumps_exceeded;            /* Packets that jumped too often. */
     bool link_up;                       /* The wire's ... */
     uint32_t link_speed;                /* ... and Mbit/s. */
 };

@@ -4,11 +4,15 @@
 #include "pipeline.h"
 
 #include <rte_branch_prediction.h>
+#include <rte_byteorder.h>
 
+#include "checksum.h"
 #include "edit.h"
+#include "meter.h"
 #include "nic.h"
 #include "packet.h"
 #include "parser.h"
+#include "rss.h"
 #include "rule-table.h"
 #include "rx.h"
 #include "vdpa.h"
@@ -47,8 +51,190 @@ deliver_out(struct nic *nic, uint32_t vport, struct packet *p)
 static void
 deliver_software(struct nic *nic, uint32_t vport, struct packet *p)
 {
-    count(&nic->vports[p->in_vport].to_software, p->len);
+    if (!(p->flags & PACKET_COPY)) {
+        count(&nic->vports[p->in_vport].to_software, p->len);
+    }
     rx_deliver(vport_software(nic, vport), p);
+}
+
+/* Counts 'p', which rules sent on or dropped. */
+static void
+count_by_rule(struct nic *nic, const struct packet *p)
+{
+    if (!(p->flags & PACKET_COPY)) {
+        count(&nic->vports[p->in_vport].by_rule, p->len);
+    }
+}
+
+/* Parses 'p' as far as there are rules that look. */
+static void
+parse(struct nic *nic, struct packet *p)
+{
+    const struct parser *parser = rule_table_parser(nic->rules);
+
+    packet_parse(p);
+    if (unlikely(parser->n_tunnels)) {
+        packet_parse_tunnel(parser, p);
+    }
+    if (unlikely(parser->n_checksums)
+        && p->key.k.present & (NICSIM_P_IPV4 | NICSIM_P_IPV6)) {
+        checksum_verify(p);
+        p->key.k.present |= ((p->flags & PACKET_IP_CSUM_BAD
+                              ? 0 : NICSIM_P_IP_OK)
+                             | (p->flags & PACKET_L4_CSUM_BAD
+                                ? 0 : NICSIM_P_L4_OK));
+    }
+}
+
+/* A number that nobody can guess by counting packets (xorshift64). */
+static uint32_t
+random_number(struct nic *nic)
+{
+    nic->random ^= nic->random << 13;
+    nic->random ^= nic->random >> 7;
+    nic->random ^= nic->random << 17;
+    return nic->random >> 32;
+}
+
+static bool execute(struct nic *, struct packet *);
+static void sample(struct nic *, struct packet *, const struct rule *,
+                   const struct nicsim_action *);
+
+/* Sets bits of the meta word or of a tag. */
+static void
+set_register(struct packet *p, const struct nicsim_action *action)
+{
+    struct nicsim_meta *meta = &p->key.meta;
+    uint32_t value, mask;
+    uint32_t *reg;
+
+    memcpy(&value, action->value, sizeof value);
+    memcpy(&mask, action->mask, sizeof mask);
+    value = rte_be_to_cpu_32(value);
+    mask = rte_be_to_cpu_32(mask);
+    if (action->field == NICSIM_F_META) {
+        reg = &meta->meta;
+        p->flags |= PACKET_META;
+    } else {
+        reg = &meta->tags[action->field - NICSIM_F_TAG];
+    }
+    *reg = (*reg & ~mask) | (value & mask);
+}
+
+/* Does the actions from 'action' to before 'end', which are of 'rule'.
+ * Returns true if the packet goes on to p->group. */
+static bool
+act(struct nic *nic, struct packet *p, const struct rule *rule,
+    const struct nicsim_action *action, const struct nicsim_action *end)
+{
+    for (; action < end; action++) {
+        switch (action->type) {
+        case NICSIM_ACT_COUNT:
+            break;
+
+        case NICSIM_ACT_OUTPUT:
+            count_by_rule(nic, p);
+            deliver_out(nic, action->arg, p);
+            return false;
+
+        case NICSIM_ACT_DROP:
+            count_by_rule(nic, p);
+            return false;
+
+        case NICSIM_ACT_TO_SOFTWARE:
+            deliver_software(nic, action->arg, p);
+            return false;
+
+        case NICSIM_ACT_JUMP:
+            if (unlikely(++p->n_jumps > NICSIM_MAX_JUMPS)) {
+                nic->jumps_exceeded++;
+                count_by_rule(nic, p);
+                return false;
+            }
+            p->group = action->arg;
+            return true;
+
+        case NICSIM_ACT_MARK:
+            p->key.meta.mark = action->arg;
+            p->flags |= PACKET_MARKED;
+            break;
+
+        case NICSIM_ACT_METER:
+            if (!meter_passes(nic->meters, action->arg, p->len)) {
+                count_by_rule(nic, p);
+                return false;
+            }
+            break;
+
+        case NICSIM_ACT_SAMPLE:
+            if (action->arg == 1 || !(random_number(nic) % action->arg)) {
+                sample(nic, p, rule, action);
+            }
+            action += action->field;
+            break;
+
+        case NICSIM_ACT_SET_FIELD:
+            if (action->field >= NICSIM_F_META) {
+                set_register(p, action);
+                break;
+            }
+            /* Fall through. */
+        default:
+            if (unlikely(!edit_apply(p, action, rule_data(rule)))) {
+                count_by_rule(nic, p);
+                return false;
+            }
+            break;
+        }
+    }
+    return false;
+}
+
+/* Takes 'p' from p->group on. */
+static void
+run_one(struct nic *nic, struct packet *p)
+{
+    for (;;) {
+        if (!(p->flags & PACKET_PARSED)) {
+            parse(nic, p);
+        }
+        rule_table_lookup(nic->rules, p->group, &p, 1);
+        if (!p->rule) {
+            deliver_software(nic, p->in_vport, p);
+            return;
+        }
+        if (!execute(nic, p)) {
+            return;
+        }
+    }
+}
+
+/* Does the actions that 'action', a SAMPLE of 'rule', has, with a copy of
+ * 'p'. */
+static void
+sample(struct nic *nic, struct packet *p, const struct rule *rule,
+       const struct nicsim_action *action)
+{
+    struct packet *copy;
+
+    if (action->field == 1 && action[1].type == NICSIM_ACT_OUTPUT
+        && p->flags & PACKET_PARSED) {
+        /* To deliver changes nothing. */
+        deliver_out(nic, action[1].arg, p);
+        return;
+    }
+    if (unlikely(nic->n_copies == MAX_COPIES)) {
+        /* Copies that jump to rules that make copies that jump ... */
+        nic->jumps_exceeded++;
+        return;
+    }
+    copy = &nic->copies[nic->n_copies++];
+    packet_copy(copy, p);
+    copy->flags |= PACKET_COPY;
+    if (act(nic, copy, rule, action + 1, action + 1 + action->field)) {
+        run_one(nic, copy);
+    }
+    nic->n_copies--;
 }
 
 /* Does what 'p->rule' says.  Returns true if the packet goes on to
@@ -57,50 +243,14 @@ static bool
 execute(struct nic *nic, struct packet *p)
 {
     struct rule *rule = p->rule;
-    const struct nicsim_action *action = rule_actions(rule);
-    const struct nicsim_action *end = action + rule->n_actions;
+    const struct nicsim_action *actions = rule_actions(rule);
 
     if (unlikely(rule->decrements_ttl && edit_ttl_expires(p))) {
         deliver_software(nic, p->in_vport, p);
         return false;
     }
     count(&rule->counter, p->len);
-    for (; action < end; action++) {
-        switch (action->type) {
-        case NICSIM_ACT_COUNT:
-            break;
-
-        case NICSIM_ACT_OUTPUT:
-            count(&nic->vports[p->in_vport].by_rule, p->len);
-            deliver_out(nic, action->arg, p);
-            return false;
-
-        case NICSIM_ACT_DROP:
-            count(&nic->vports[p->in_vport].by_rule, p->len);
-            return false;
-
-        case NICSIM_ACT_TO_SOFTWARE:
-            deliver_software(nic, action->arg, p);
-            return false;
-
-        case NICSIM_ACT_JUMP:
-            p->group = action->arg;
-            return true;
-
-        case NICSIM_ACT_MARK:
-            p->key.k.mark = action->arg;
-            p->flags |= PACKET_MARKED;
-            break;
-
-        default:
-            if (unlikely(!edit_apply(p, action))) {
-                count(&nic->vports[p->in_vport].by_rule, p->len);
-                return false;
-            }
-            break;
-        }
-    }
-    return false;
+    return act(nic, p, rule, actions, actions + rule->n_actions);
 }
 
 /* Sends the 'n' packets, at most BURST, that entered at 'vport' through the
@@ -110,21 +260,27 @@ pipeline_run(struct nic *nic, uint32_t vport, struct packet **packets,
              unsigned int n)
 {
     struct nicsim_vport_stats *stats = &nic->vports[vport];
+    bool encaps = rule_table_has_encaps(nic->rules);
     struct packet *pending[BURST], *batch[BURST];
 
     for (unsigned int i = 0; i < n; i++) {
         struct packet *p = packets[i];
 
         p->in_vport = vport;
-        p->key.k.vport = vport;
-        p->key.k.mark = 0;
+        memset(&p->key.meta, 0, sizeof p->key.meta);
+        p->key.meta.vport = vport;
         p->group = 0;
+        p->n_jumps = 0;
         count(&stats->in, p->len);
-        packet_parse(p);
+        parse(nic, p);
+        if (unlikely(encaps)
+            && !rss_hash(&vport_software(nic, vport)->rss, p, &p->entropy)) {
+            p->entropy = 0;
+        }
         pending[i] = p;
     }
 
-    /* A packet only ever jumps to a higher group, so this ends. */
+    /* No packet jumps more than NICSIM_MAX_JUMPS times, so this ends. */
     while (n) {
         uint32_t group = pending[0]->group;
         unsigned int n_batch = 0, n_pending = 0;
@@ -144,7 +300,7 @@ pipeline_run(struct nic *nic, uint32_t vport, struct packet **packets,
                 deliver_software(nic, vport, p);
             } else if (execute(nic, p)) {
                 if (!(p->flags & PACKET_PARSED)) {
-                    packet_parse(p);
+                    parse(nic, p);
                 }
                 pending[n_pending++] = p;
             }
@@ -166,7 +322,6 @@ pipeline_send(struct function *fn, struct packet **packets, unsigned int n)
     }
     for (unsigned int i = 0; i < n; i++) {
         packets[i]->in_vport = fn->vport;
-        packets[i]->key.k.mark = 0;
         deliver_out(nic, fn->vport, packets[i]);
     }
 }

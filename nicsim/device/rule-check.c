@@ -6,19 +6,25 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "edit.h"
+#include "function.h"
 #include "log.h"
+#include "meter.h"
 #include "nic.h"
 #include "nicsim/rule-format.h"
 
-#define ALL_ITEMS   ((NICSIM_ITEM_MARK << 1) - 1)
-#define ALL_PRESENT ((NICSIM_P_SOUND << 1) - 1)
+#define ALL_ITEMS   ((NICSIM_ITEM_LAST << 1) - 1)
+#define ALL_PRESENT ((NICSIM_P_L4_OK << 1) - 1)
 
 #define P_IP   (NICSIM_P_IPV4 | NICSIM_P_IPV6)
+#define P_L3   (P_IP | NICSIM_P_ARP | NICSIM_P_MPLS)
 #define P_L4   (NICSIM_P_TCP | NICSIM_P_UDP | NICSIM_P_SCTP)
 #define P_ICMP (NICSIM_P_ICMP | NICSIM_P_ICMP6)
+#define P_CSUM (NICSIM_P_IP_OK | NICSIM_P_L4_OK)
 #define P_EXT  (NICSIM_P_EXT_HOP | NICSIM_P_EXT_ROUTE | NICSIM_P_EXT_FRAG \
                 | NICSIM_P_EXT_AUTH | NICSIM_P_EXT_ESP | NICSIM_P_EXT_DEST \
                 | NICSIM_P_EXT_MOBIL | NICSIM_P_EXT_HIP \
@@ -43,14 +49,20 @@ static const struct {
     PART(ip_tos, P_IP, NICSIM_ITEM_IPV4),
     PART(ip_ttl, P_IP, NICSIM_ITEM_IPV4),
     PART(ip_frag, P_IP, NICSIM_ITEM_IPV4),
-    PART(ip_src, P_IP, NICSIM_ITEM_IPV4),
-    PART(ip_dst, P_IP, NICSIM_ITEM_IPV4),
+    PART(ip_src, P_IP | NICSIM_P_ARP, NICSIM_ITEM_IPV4),
+    PART(ip_dst, P_IP | NICSIM_P_ARP, NICSIM_ITEM_IPV4),
     PART(ip6_label, NICSIM_P_IPV6, NICSIM_ITEM_IPV6),
+    PART(ip6_frag_next, NICSIM_P_EXT_FRAG, NICSIM_ITEM_IPV6_FRAG),
     PART(tcp_flags, NICSIM_P_TCP, NICSIM_ITEM_TCP),
     PART(l4_src, P_L4, NICSIM_ITEM_TCP),
     PART(l4_dst, P_L4, NICSIM_ITEM_TCP),
     PART(icmp_type, P_ICMP, NICSIM_ITEM_ICMP),
     PART(icmp_code, P_ICMP, NICSIM_ITEM_ICMP),
+    PART(mpls, NICSIM_P_MPLS, NICSIM_ITEM_MPLS),
+    PART(arp_oper, NICSIM_P_ARP, NICSIM_ITEM_ARP),
+    PART(arp_sha, NICSIM_P_ARP | NICSIM_P_ND, NICSIM_ITEM_ARP),
+    PART(arp_tha, NICSIM_P_ARP | NICSIM_P_ND, NICSIM_ITEM_ARP),
+    PART(nd_target, NICSIM_P_ND, NICSIM_ITEM_ND_NS),
 #undef PART
 };
 
@@ -95,63 +107,51 @@ check_attr(struct nicsim_rule_op *op, char *why)
 }
 
 static int
-check_match(const struct nic *nic, struct nicsim_rule_op *op, char *why)
+refuse_item(struct nicsim_rule_op *op, uint32_t item, char *why,
+            const char *text)
 {
-    const struct nicsim_rule *rule = &op->rule;
-    const struct nicsim_key *key = &rule->key;
-    const struct nicsim_key *mask = &rule->mask;
-    uint32_t present = key->present;
-    uint32_t refused = rule->items & nic->opts.refuse_items;
+    return culprit(op, NICSIM_CULPRIT_ITEM, item,
+                   refuse(EINVAL, why, "%s", text));
+}
 
-    if (rule->items & ~ALL_ITEMS) {
-        return culprit(op, NICSIM_CULPRIT_ITEM, rule->items & ~ALL_ITEMS,
-                       refuse(ENOTSUP, why, "unknown item"));
-    }
-    if (refused) {
-        refused &= -refused;
-        return culprit(op, NICSIM_CULPRIT_ITEM, refused,
-                       refuse(ENOTSUP, why, "item %s is not supported",
-                              rule_item_name(refused)));
-    }
-    for (size_t i = 0; i < sizeof *key; i++) {
-        if (((const uint8_t *) key)[i] & ~((const uint8_t *) mask)[i]) {
-            return culprit(op, NICSIM_CULPRIT_ITEM, 0,
-                           refuse(EINVAL, why, "the key has bits outside the "
-                                  "mask"));
-        }
-    }
-    if (mask->present & ~ALL_PRESENT || mask->pad
-        || !is_zero(mask->pad2, sizeof mask->pad2)) {
-        return culprit(op, NICSIM_CULPRIT_ITEM, 0,
-                       refuse(EINVAL, why, "the mask has bits without a "
-                              "meaning"));
-    }
-    if (mask->vport && (mask->vport != UINT16_MAX
-                        || key->vport >= nic->n_vports)) {
-        return culprit(op, NICSIM_CULPRIT_ITEM, NICSIM_ITEM_PORT,
-                       refuse(EINVAL, why, "there is no port %d, mask %#x",
-                              key->vport, mask->vport));
+/* Checks a stack of headers. */
+static int
+check_stack(struct nicsim_rule_op *op, const struct nicsim_key *key,
+            const struct nicsim_key *mask, char *why)
+{
+    uint32_t present = key->present;
+
+    if (mask->present & ~ALL_PRESENT || mask->pad) {
+        return refuse_item(op, 0, why, "the mask has bits without a meaning");
     }
 
     /* Headers that exclude each other: one at most of each kind. */
-    if (__builtin_popcount(present & P_IP) > 1
+    if (__builtin_popcount(present & P_L3) > 1
         || __builtin_popcount(present & (P_L4 | P_ICMP)) > 1
         || (present & (P_L4 | P_ICMP) && present & NICSIM_P_LATER_FRAG)
         || (present & NICSIM_P_ICMP && present & NICSIM_P_IPV6)
         || (present & NICSIM_P_ICMP6 && present & NICSIM_P_IPV4)
         || (present & P_EXT && present & NICSIM_P_IPV4)
         || (present & NICSIM_P_IP_OPTIONS && present & NICSIM_P_IPV6)) {
-        return culprit(op, NICSIM_CULPRIT_ITEM, 0,
-                       refuse(EINVAL, why, "no packet can have all these "
-                              "headers"));
+        return refuse_item(op, 0, why, "no packet can have all these headers");
     }
     if (present & (P_L4 | P_ICMP) && !(present & P_IP)) {
-        return culprit(op, NICSIM_CULPRIT_ITEM, 0,
-                       refuse(EINVAL, why, "layer 4 without ipv4 or ipv6"));
+        return refuse_item(op, 0, why, "layer 4 without ipv4 or ipv6");
     }
     if (present & NICSIM_P_VLAN2 && !(present & NICSIM_P_VLAN)) {
-        return culprit(op, NICSIM_CULPRIT_ITEM, NICSIM_ITEM_VLAN,
-                       refuse(EINVAL, why, "inner tag without an outer one"));
+        return refuse_item(op, NICSIM_ITEM_VLAN, why,
+                           "inner tag without an outer one");
+    }
+    if (present & NICSIM_P_ND && !(present & NICSIM_P_ICMP6)) {
+        return refuse_item(op, NICSIM_ITEM_ND_NS, why, "ND without icmp6");
+    }
+    if (mask->present & NICSIM_P_UDP_CSUM && !(present & NICSIM_P_UDP)) {
+        return refuse_item(op, NICSIM_ITEM_UDP, why,
+                           "UDP's checksum without udp");
+    }
+    if (mask->present & P_CSUM && !(present & P_IP)) {
+        return refuse_item(op, NICSIM_ITEM_INTEGRITY, why,
+                           "checksums without ipv4 or ipv6");
     }
     for (size_t i = 0; i < sizeof key_parts / sizeof key_parts[0]; i++) {
         if (!(present & key_parts[i].any_of)
@@ -163,50 +163,186 @@ check_match(const struct nic *nic, struct nicsim_rule_op *op, char *why)
                                   rule_item_name(key_parts[i].item)));
         }
     }
-    if (present & NICSIM_P_IPV4
+    if (present & (NICSIM_P_IPV4 | NICSIM_P_ARP)
         && (!is_zero(mask->ip_src + 4, 12) || !is_zero(mask->ip_dst + 4, 12)
             || mask->ip6_label)) {
-        return culprit(op, NICSIM_CULPRIT_ITEM, NICSIM_ITEM_IPV4,
-                       refuse(EINVAL, why, "an IPv4 address has 4 bytes"));
+        return refuse_item(op, NICSIM_ITEM_IPV4, why,
+                           "an IPv4 address has 4 bytes");
     }
     return 0;
+}
+
+/* Checks the tunnel and what is in it. */
+static int
+check_tunnel(struct nicsim_rule_op *op, char *why)
+{
+    const struct nicsim_match *key = &op->rule.key;
+    const struct nicsim_match *mask = &op->rule.mask;
+    uint32_t outer = key->outer.present;
+
+    if (!mask->tunnel.type) {
+        return (is_zero(&mask->tunnel, sizeof mask->tunnel)
+                && is_zero(&mask->inner, sizeof mask->inner) ? 0
+                : refuse_item(op, 0, why, "what is in a tunnel is matched but "
+                              "not its type"));
+    }
+    if (mask->tunnel.type != UINT8_MAX
+        || !is_zero(mask->tunnel.pad, sizeof mask->tunnel.pad)) {
+        return refuse_item(op, 0, why, "the mask has bits without a meaning");
+    }
+    switch (key->tunnel.type) {
+    case NICSIM_TUNNEL_VXLAN:
+    case NICSIM_TUNNEL_VXLAN_GPE:
+    case NICSIM_TUNNEL_GENEVE:
+        if (!(outer & NICSIM_P_UDP) || mask->outer.l4_dst != UINT16_MAX) {
+            return refuse_item(op, NICSIM_ITEM_UDP, why, "a tunnel is matched "
+                               "but not the UDP port behind which it is");
+        }
+        break;
+
+    case NICSIM_TUNNEL_GRE:
+        if (!(outer & P_IP) || mask->outer.ip_proto != UINT8_MAX
+            || key->outer.ip_proto != IPPROTO_GRE) {
+            return refuse_item(op, NICSIM_ITEM_GRE, why,
+                               "GRE is matched but not IP's protocol");
+        }
+        if (!is_zero(mask->tunnel.header + 4, 4)
+            && !(key->tunnel.header[0] & 0x20)) {
+            return refuse_item(op, NICSIM_ITEM_GRE_KEY, why,
+                               "GRE's key is matched but not that it is "
+                               "there");
+        }
+        break;
+
+    default:
+        return refuse_item(op, 0, why, "there is no tunnel of this type");
+    }
+    if (key->tunnel.type != NICSIM_TUNNEL_GENEVE
+        && !is_zero(mask->tunnel.options, sizeof mask->tunnel.options)) {
+        return refuse_item(op, NICSIM_ITEM_GENEVE_OPT, why,
+                           "only Geneve has options");
+    }
+    if (mask->inner.present & P_CSUM) {
+        return refuse_item(op, NICSIM_ITEM_INTEGRITY, why,
+                           "only outer checksums are checked");
+    }
+    return check_stack(op, &key->inner, &mask->inner, why);
+}
+
+static int
+check_meta(const struct nic *nic, struct nicsim_rule_op *op, char *why)
+{
+    const struct nicsim_meta *key = &op->rule.key.meta;
+    const struct nicsim_meta *mask = &op->rule.mask.meta;
+
+    if (!is_zero(mask->pad, sizeof mask->pad)) {
+        return refuse_item(op, 0, why, "the mask has bits without a meaning");
+    }
+    if (mask->vport && (mask->vport != UINT16_MAX
+                        || key->vport >= nic->n_vports)) {
+        return culprit(op, NICSIM_CULPRIT_ITEM, NICSIM_ITEM_PORT,
+                       refuse(EINVAL, why, "there is no port %d, mask %#x",
+                              key->vport, mask->vport));
+    }
+    return 0;
+}
+
+static int
+check_match(const struct nic *nic, struct nicsim_rule_op *op, char *why)
+{
+    const struct nicsim_rule *rule = &op->rule;
+    const uint8_t *key = (const uint8_t *) &rule->key;
+    const uint8_t *mask = (const uint8_t *) &rule->mask;
+    uint32_t refused = rule->items & nic->opts.refuse_items;
+    int error;
+
+    if (rule->items & ~ALL_ITEMS) {
+        return culprit(op, NICSIM_CULPRIT_ITEM, rule->items & ~ALL_ITEMS,
+                       refuse(ENOTSUP, why, "unknown item"));
+    }
+    if (refused) {
+        refused &= -refused;
+        return culprit(op, NICSIM_CULPRIT_ITEM, refused,
+                       refuse(ENOTSUP, why, "item %s is not supported",
+                              rule_item_name(refused)));
+    }
+    for (size_t i = 0; i < sizeof rule->key; i++) {
+        if (key[i] & ~mask[i]) {
+            return refuse_item(op, 0, why, "the key has bits outside the "
+                               "mask");
+        }
+    }
+    error = check_meta(nic, op, why);
+    if (!error) {
+        error = check_stack(op, &rule->key.outer, &rule->mask.outer, why);
+    }
+    return error ? error : check_tunnel(op, why);
 }
 
 /* What is known, while the actions are gone through, of each packet that they
  * will be applied to. */
 struct known {
     uint32_t present;                   /* NICSIM_P_*: headers. */
-    int n_tags;
+    int n_tags;                         /* At least. */
     bool set_ttl, dec_ttl;
+    bool tunnel;                        /* It is in the tunnel that the match
+                                         * asks for. */
+    bool moved;                         /* Out of one or into one. */
 };
+
+static int
+count_tags(uint32_t present)
+{
+    return !!(present & NICSIM_P_VLAN) + !!(present & NICSIM_P_VLAN2);
+}
+
+static int
+no_header(const char *name, char *why)
+{
+    return refuse(EINVAL, why, "%s: the match does not say that there is such "
+                  "a header", name);
+}
 
 static int
 check_set_field(const struct nicsim_action *action, struct known *known,
                 char *why)
 {
     const char *name = rule_action_name(rule_action_number(action));
-    uint32_t needed;
+    uint32_t needed, n;
+    uint8_t full[16];
 
+    n = rule_field_mask(action->field, full);
+    if (!n) {
+        return refuse(ENOTSUP, why, "unknown field %d", action->field);
+    }
+    for (uint32_t i = 0; i < sizeof full; i++) {
+        if (action->mask[i] & ~full[i]
+            || action->value[i] & ~action->mask[i]) {
+            return refuse(EINVAL, why, "%s: bits outside the field, or the "
+                          "mask", name);
+        }
+    }
+    if (is_zero(action->mask, sizeof action->mask)) {
+        return refuse(EINVAL, why, "%s: no bits to change", name);
+    }
+    if (action->arg & ~known->present) {
+        return no_header(name, why);
+    }
     switch (action->field) {
     case NICSIM_F_ETH_DST:
     case NICSIM_F_ETH_SRC:
+    default:
         return 0;
 
     case NICSIM_F_IPV4_DSCP:
-    case NICSIM_F_IPV6_DSCP:
-        if (action->value[0] > 63) {
-            return refuse(EINVAL, why, "%s: %d, must be 0 to 63", name,
-                          action->value[0]);
-        }
-        needed = (action->field == NICSIM_F_IPV4_DSCP
-                  ? NICSIM_P_IPV4 : NICSIM_P_IPV6);
-        break;
-
+    case NICSIM_F_IPV4_ECN:
     case NICSIM_F_IPV4_SRC:
     case NICSIM_F_IPV4_DST:
         needed = NICSIM_P_IPV4;
         break;
 
+    case NICSIM_F_IPV6_DSCP:
+    case NICSIM_F_IPV6_ECN:
     case NICSIM_F_IPV6_SRC:
     case NICSIM_F_IPV6_DST:
         needed = NICSIM_P_IPV6;
@@ -225,14 +361,12 @@ check_set_field(const struct nicsim_action *action, struct known *known,
         needed = NICSIM_P_TCP | NICSIM_P_UDP;
         break;
 
-    default:
-        return refuse(ENOTSUP, why, "unknown field %d", action->field);
+    case NICSIM_F_VLAN_VID:
+        return known->n_tags ? 0
+               : refuse(EINVAL, why, "%s: the match does not say that there "
+                        "is a tag", name);
     }
-    if (!(known->present & needed)) {
-        return refuse(EINVAL, why, "%s: the match does not say that there is "
-                      "such a header", name);
-    }
-    return 0;
+    return known->present & needed ? 0 : no_header(name, why);
 }
 
 static int
@@ -266,86 +400,244 @@ check_vlan_action(const struct nicsim_action *action, struct known *known,
     return 0;
 }
 
-static int
-check_action(const struct nic *nic, const struct nicsim_rule *rule,
-             uint32_t i, struct known *known, char *why)
+/* Returns the length of all headers of the tunnel that 'rule' matches, if
+ * 'n_tags' of its tags are left, or 0 if it is not the same for all such
+ * packets. */
+static uint32_t
+tunnel_length(const struct nicsim_rule *rule, int n_tags)
 {
-    const struct nicsim_action *action = &rule->actions[i];
+    const struct nicsim_match *key = &rule->key, *mask = &rule->mask;
+    uint8_t flags = key->tunnel.header[0];
+    uint8_t known = mask->tunnel.header[0];
+    uint32_t len = 14 + 4 * n_tags;
+
+    if (!(mask->outer.present & (key->outer.present & NICSIM_P_VLAN
+                                 ? NICSIM_P_VLAN2 : NICSIM_P_VLAN))) {
+        return 0;
+    }
+    if (key->outer.present & NICSIM_P_IPV6) {
+        len += 40;
+    } else if (mask->outer.present & ~key->outer.present
+               & NICSIM_P_IP_OPTIONS) {
+        len += 20;
+    } else {
+        return 0;
+    }
+    switch (key->tunnel.type) {
+    case NICSIM_TUNNEL_GRE:
+        return ((known & 0xb0) == 0xb0
+                ? len + 4 + 4 * __builtin_popcount(flags & 0xb0) : 0);
+
+    case NICSIM_TUNNEL_GENEVE:
+        return (known & 0x3f) == 0x3f ? len + 16 + 4 * (flags & 0x3f) : 0;
+
+    default:
+        return len + 16;
+    }
+}
+
+static int
+check_decap(const struct nicsim_rule *rule, const struct nicsim_action *action,
+            struct known *known, char *why)
+{
+    const char *name = rule_action_name(rule_action_number(action));
+
+    if (!known->tunnel) {
+        return refuse(EINVAL, why, "%s: the match does not say that there is "
+                      "a tunnel", name);
+    }
+    if (action->form == NICSIM_FORM_VXLAN
+        && rule->key.tunnel.type != NICSIM_TUNNEL_VXLAN
+        && rule->key.tunnel.type != NICSIM_TUNNEL_VXLAN_GPE) {
+        return refuse(EINVAL, why, "%s: the match asks for another tunnel",
+                      name);
+    }
+    if (action->arg) {
+        uint32_t len = tunnel_length(rule, known->n_tags);
+
+        if (!len) {
+            return refuse(ENOTSUP, why, "%s: the match does not fix the "
+                          "length of the headers", name);
+        }
+        if (len != action->arg) {
+            return refuse(EINVAL, why, "%s: %"PRIu32" bytes, but the headers "
+                          "have %"PRIu32, name, action->arg, len);
+        }
+    }
+    known->tunnel = false;
+    known->moved = true;
+    known->present = rule->key.inner.present;
+    known->n_tags = count_tags(known->present);
+    return 0;
+}
+
+static int
+check_encap(const struct nicsim_rule *rule, const struct nicsim_action *action,
+            struct known *known, char *why)
+{
+    const char *name = rule_action_name(rule_action_number(action));
+    const char *bad;
+    struct encap e;
+
+    if (action->arg > rule->data_len
+        || action->field > rule->data_len - action->arg) {
+        return refuse(EINVAL, why, "%s: the header is not in the data", name);
+    }
+    bad = edit_check_encap(rule->data + action->arg, action->field, &e);
+    if (bad) {
+        return refuse(ENOTSUP, why, "%s: %s", name, bad);
+    }
+    known->tunnel = false;
+    known->moved = true;
+    known->present = ((e.ipv6 ? NICSIM_P_IPV6 : NICSIM_P_IPV4)
+                      | (e.l4_proto == IPPROTO_UDP ? NICSIM_P_UDP : 0));
+    known->n_tags = e.n_tags;
+    return 0;
+}
+
+static int
+check_meter(const struct nic *nic, const struct nicsim_rule_op *op,
+            const struct nicsim_action *action, char *why)
+{
+    int fn = meter_function(nic->meters, action->arg);
+    struct nic *n = (struct nic *) nic;
+
+    return (fn >= 0 && (function_by_id(n, fn)->host
+                        == function_by_id(n, op->fn)->host) ? 0
+            : refuse(EINVAL, why, "meter: there is no meter %"PRIu32,
+                     action->arg));
+}
+
+static bool
+is_fate(const struct nicsim_action *action)
+{
+    return (action->type == NICSIM_ACT_DROP
+            || action->type == NICSIM_ACT_OUTPUT
+            || action->type == NICSIM_ACT_TO_SOFTWARE
+            || action->type == NICSIM_ACT_JUMP);
+}
+
+/* Checks one action, but not the ones that belong to a SAMPLE. */
+static int
+check_action(const struct nic *nic, const struct nicsim_rule_op *op,
+             const struct nicsim_action *action, struct known *known,
+             bool in_sample, char *why)
+{
+    const struct nicsim_rule *rule = &op->rule;
     int number = rule_action_number(action);
     const char *name = rule_action_name(number);
-    bool last = i == rule->n_actions - 1;
-    bool fate = false;
 
-    if (number < 0) {
+    if (number < 0 || action->pad) {
         return refuse(ENOTSUP, why, "unknown action");
     }
     if (nic->opts.refuse_actions >> number & 1) {
         return refuse(ENOTSUP, why, "action %s is not supported", name);
     }
+    if (in_sample && (action->type == NICSIM_ACT_COUNT
+                      || action->type == NICSIM_ACT_SAMPLE
+                      || action->type == NICSIM_ACT_DEC_TTL)) {
+        return refuse(ENOTSUP, why, "%s in a sample", name);
+    }
     switch (action->type) {
-    case NICSIM_ACT_DROP:
-        fate = true;
-        break;
-
     case NICSIM_ACT_OUTPUT:
     case NICSIM_ACT_TO_SOFTWARE:
-        fate = true;
         if (action->arg >= nic->n_vports) {
             return refuse(EINVAL, why, "%s: there is no port %"PRIu32, name,
                           action->arg);
         }
-        break;
+        return 0;
 
     case NICSIM_ACT_JUMP:
-        fate = true;
-        if (action->arg <= rule->group || action->arg > NICSIM_MAX_GROUP) {
+        if (action->arg == rule->group || !action->arg
+            || action->arg > NICSIM_MAX_GROUP) {
             return refuse(EINVAL, why, "jump from group %"PRIu32" to %"PRIu32
-                          ", must be a higher one up to %d", rule->group,
+                          ", must be another one from 1 to %d", rule->group,
                           action->arg, NICSIM_MAX_GROUP);
         }
-        break;
+        return 0;
 
     case NICSIM_ACT_COUNT:
+    case NICSIM_ACT_DROP:
     case NICSIM_ACT_MARK:
-        break;
+        return 0;
+
+    case NICSIM_ACT_SAMPLE:
+        return action->arg ? 0 : refuse(EINVAL, why, "%s: ratio 0", name);
+
+    case NICSIM_ACT_METER:
+        return check_meter(nic, op, action, why);
+
+    case NICSIM_ACT_DECAP:
+        return check_decap(rule, action, known, why);
+
+    case NICSIM_ACT_ENCAP:
+        return check_encap(rule, action, known, why);
+
+    case NICSIM_ACT_POP_MPLS:
+        if (!(known->present & NICSIM_P_MPLS)) {
+            return no_header(name, why);
+        }
+        known->present &= ~NICSIM_P_MPLS;
+        return action->arg >= 0x600 && action->arg <= UINT16_MAX ? 0
+               : refuse(EINVAL, why, "%s: %#"PRIx32" is no EtherType", name,
+                        action->arg);
 
     case NICSIM_ACT_DEC_TTL:
         if (!(known->present & P_IP)) {
-            return refuse(EINVAL, why, "%s: the match does not say that there "
-                          "is such a header", name);
+            return no_header(name, why);
         }
-        if (known->dec_ttl || known->set_ttl) {
+        if (known->dec_ttl || known->set_ttl || known->moved) {
             return refuse(ENOTSUP, why, "%s after another change of the TTL",
                           name);
         }
         known->dec_ttl = true;
-        break;
+        return 0;
 
-    case NICSIM_ACT_SET_FIELD: {
-        int error = check_set_field(action, known, why);
+    case NICSIM_ACT_SET_FIELD:
+        return check_set_field(action, known, why);
 
-        if (error) {
-            return error;
+    default:
+        return check_vlan_action(action, known, why);
+    }
+}
+
+/* Checks the actions from 'i' to before 'end'. */
+static int
+check_actions(const struct nic *nic, struct nicsim_rule_op *op, uint32_t i,
+              uint32_t end, struct known *known, bool in_sample, char *why)
+{
+    for (; i < end; i++) {
+        const struct nicsim_action *action = &op->rule.actions[i];
+        const char *name = rule_action_name(rule_action_number(action));
+        bool last = i == end - 1;
+        int error;
+
+        error = check_action(nic, op, action, known, in_sample, why);
+        if (!error && is_fate(action) != last) {
+            error = (last
+                     ? refuse(EINVAL, why, "the last action is %s, which says "
+                              "not where the packet goes", name)
+                     : refuse(EINVAL, why, "%s is not the last action",
+                              name));
         }
-        break;
-    }
+        if (!error && action->type == NICSIM_ACT_SAMPLE) {
+            struct known copy = *known;
 
-    default: {
-        int error = check_vlan_action(action, known, why);
-
-        if (error) {
-            return error;
+            if (!action->field || action->field >= end - i - 1) {
+                error = refuse(EINVAL, why, "%s: of %d actions", name,
+                               action->field);
+            } else {
+                error = check_actions(nic, op, i + 1, i + 1 + action->field,
+                                      &copy, true, why);
+                if (error) {
+                    return error;       /* The culprit is named. */
+                }
+                i += action->field;
+            }
         }
-        break;
-    }
-    }
-
-    if (fate && !last) {
-        return refuse(EINVAL, why, "%s is not the last action", name);
-    }
-    if (!fate && last) {
-        return refuse(EINVAL, why, "the last action is %s, which says not "
-                      "where the packet goes", name);
+        if (error) {
+            return culprit(op, NICSIM_CULPRIT_ACTION, i, error);
+        }
     }
     return 0;
 }
@@ -357,9 +649,9 @@ rule_check(const struct nic *nic, struct nicsim_rule_op *op, char *why)
 {
     const struct nicsim_rule *rule = &op->rule;
     struct known known = {
-        .present = rule->key.present,
-        .n_tags = !!(rule->key.present & NICSIM_P_VLAN)
-                  + !!(rule->key.present & NICSIM_P_VLAN2),
+        .present = rule->key.outer.present,
+        .n_tags = count_tags(rule->key.outer.present),
+        .tunnel = rule->key.tunnel.type != NICSIM_TUNNEL_NONE,
     };
     int error;
 
@@ -367,16 +659,14 @@ rule_check(const struct nic *nic, struct nicsim_rule_op *op, char *why)
     if (!error) {
         error = check_match(nic, op, why);
     }
-    if (!error && (!rule->n_actions || rule->n_actions > NICSIM_MAX_ACTIONS)) {
-        error = culprit(op, NICSIM_CULPRIT_ACTION, 0,
-                        refuse(EINVAL, why, "%"PRIu32" actions, must be 1 to "
-                               "%d", rule->n_actions, NICSIM_MAX_ACTIONS));
+    if (error) {
+        return error;
     }
-    for (uint32_t i = 0; !error && i < rule->n_actions; i++) {
-        error = check_action(nic, rule, i, &known, why);
-        if (error) {
-            culprit(op, NICSIM_CULPRIT_ACTION, i, error);
-        }
+    if (!rule->n_actions || rule->n_actions > NICSIM_MAX_ACTIONS
+        || rule->data_len > NICSIM_RULE_DATA) {
+        return culprit(op, NICSIM_CULPRIT_ACTION, 0,
+                       refuse(EINVAL, why, "%"PRIu32" actions, must be 1 to "
+                              "%d", rule->n_actions, NICSIM_MAX_ACTIONS));
     }
-    return error;
+    return check_actions(nic, op, 0, rule->n_actions, &known, false, why);
 }

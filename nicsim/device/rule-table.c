@@ -10,6 +10,7 @@
 #include <rte_hash_crc.h>
 #include <rte_prefetch.h>
 
+#include "meter.h"
 #include "nic.h"
 #include "util.h"
 
@@ -41,6 +42,9 @@ struct rule_table {
     struct subtable *groups[NICSIM_MAX_GROUP + 1];
     struct buckets ids;
     struct rule *oldest, *newest;
+    struct parser parser;
+    uint32_t n_encaps;                  /* ENCAP actions. */
+    struct meters *meters;
 };
 
 /* Buckets. */
@@ -209,14 +213,16 @@ subtable_destroy(struct subtable *t)
 
 /* The table. */
 
-/* Returns a table for 'max_rules' rules, or NULL without memory. */
+/* Returns a table for 'max_rules' rules, which may use 'meters', or NULL
+ * without memory. */
 struct rule_table *
-rule_table_create(uint32_t max_rules)
+rule_table_create(uint32_t max_rules, struct meters *meters)
 {
     struct rule_table *rt = zalloc(1, sizeof *rt);
 
     if (rt) {
         rt->max_rules = max_rules;
+        rt->meters = meters;
         if (!buckets_init(&rt->ids)) {
             free(rt);
             return NULL;
@@ -235,17 +241,40 @@ rule_table_destroy(struct rule_table *rt)
     }
 }
 
-/* Splits what 'nr' matches into the padded key and mask. */
+/* Splits what 'nr' matches into key and mask. */
 static void
 get_match(const struct nicsim_rule *nr, union key *key, union key *mask)
 {
-    memset(key, 0, sizeof *key);
-    memset(mask, 0, sizeof *mask);
-    key->k = nr->key;
-    mask->k = nr->mask;
+    key->match = nr->key;
+    mask->match = nr->mask;
 }
 
-/* Returns whether 'nr' could be inserted: 0, EEXIST or ENOSPC. */
+/* Tells others of 'nr', which comes (+1) or goes (-1). */
+static void
+account(struct rule_table *rt, const struct nicsim_match *key,
+        const struct nicsim_match *mask, const struct nicsim_action *actions,
+        uint32_t n_actions, int change)
+{
+    if (change > 0) {
+        parser_learn(&rt->parser, key, mask);
+    } else {
+        parser_forget(&rt->parser, key, mask);
+    }
+    for (uint32_t i = 0; i < n_actions; i++) {
+        if (actions[i].type == NICSIM_ACT_ENCAP) {
+            rt->n_encaps += change;
+        } else if (actions[i].type == NICSIM_ACT_METER) {
+            if (change > 0) {
+                meter_use(rt->meters, actions[i].arg);
+            } else {
+                meter_release(rt->meters, actions[i].arg);
+            }
+        }
+    }
+}
+
+/* Returns whether 'nr' could be inserted: 0, EEXIST, ENOSPC, or ENOTSUP if the
+ * parser can't learn the port of its tunnel. */
 int
 rule_table_check(const struct rule_table *rt, const struct nicsim_rule *nr)
 {
@@ -262,11 +291,13 @@ rule_table_check(const struct rule_table *rt, const struct nicsim_rule *nr)
             return EEXIST;
         }
     }
-    return rt->n_rules >= rt->max_rules ? ENOSPC : 0;
+    return (rt->n_rules >= rt->max_rules ? ENOSPC
+            : parser_check(&rt->parser, &nr->key, &nr->mask)
+            ? ENOTSUP : 0);
 }
 
 /* Inserts 'nr', which was checked, as made by function 'fn', and sets '*id' to
- * its number.  Returns 0, EEXIST, ENOSPC or ENOMEM. */
+ * its number.  Returns 0, EEXIST, ENOSPC, ENOTSUP or ENOMEM. */
 int
 rule_table_insert(struct rule_table *rt, const struct nicsim_rule *nr,
                   uint32_t fn, uint64_t *id)
@@ -293,7 +324,7 @@ rule_table_insert(struct rule_table *rt, const struct nicsim_rule *nr,
         t->next = *place;
     }
     size = offsetof(struct rule, words[t->n_words])
-           + nr->n_actions * sizeof nr->actions[0];
+           + nr->n_actions * sizeof nr->actions[0] + nr->data_len;
     rule = aligned_alloc(64, (size + 63) & ~(size_t) 63);
     if (!rule) {
         if (t != *place) {
@@ -314,8 +345,11 @@ rule_table_insert(struct rule_table *rt, const struct nicsim_rule *nr,
     mask_key(t, &key, rule->words);
     rule->hash = hash_words(rule->words, t->n_words);
     rule->n_actions = nr->n_actions;
+    rule->data_len = nr->data_len;
     memcpy(&rule->words[t->n_words], nr->actions,
            nr->n_actions * sizeof nr->actions[0]);
+    memcpy((uint8_t *) rule_data(rule), nr->data, nr->data_len);
+    account(rt, &nr->key, &nr->mask, nr->actions, nr->n_actions, 1);
     for (uint32_t i = 0; i < nr->n_actions; i++) {
         if (nr->actions[i].type == NICSIM_ACT_DEC_TTL) {
             rule->decrements_ttl = true;
@@ -343,13 +377,29 @@ rule_table_insert(struct rule_table *rt, const struct nicsim_rule *nr,
     return 0;
 }
 
+/* Sets '*key' to that of 'rule'. */
+static void
+rule_key(const struct rule *rule, union key *key)
+{
+    const struct subtable *t = rule->subtable;
+
+    memset(key, 0, sizeof *key);
+    for (uint32_t i = 0; i < t->n_words; i++) {
+        key->w[t->index[i]] = rule->words[i];
+    }
+}
+
 /* Removes 'rule' and frees it. */
 void
 rule_table_remove(struct rule_table *rt, struct rule *rule)
 {
     struct subtable *t = rule->subtable;
+    union key key;
     struct rule **rp;
 
+    rule_key(rule, &key);
+    account(rt, &key.match, &t->mask.match, rule_actions(rule),
+            rule->n_actions, -1);
     for (rp = bucket_at(&t->buckets, rule->hash); *rp != rule;
          rp = &(*rp)->next) {
         continue;
@@ -427,18 +477,17 @@ rule_table_export(const struct rule *rule, struct nicsim_rule *nr)
     union key key;
 
     memset(nr, 0, sizeof *nr);
-    memset(&key, 0, sizeof key);
-    for (uint32_t i = 0; i < t->n_words; i++) {
-        key.w[t->index[i]] = rule->words[i];
-    }
+    rule_key(rule, &key);
     nr->group = t->group;
     nr->priority = t->priority;
     nr->items = rule->items;
     nr->n_actions = rule->n_actions;
-    nr->key = key.k;
-    nr->mask = t->mask.k;
+    nr->data_len = rule->data_len;
+    nr->key = key.match;
+    nr->mask = t->mask.match;
     memcpy(nr->actions, rule_actions(rule),
            rule->n_actions * sizeof nr->actions[0]);
+    memcpy(nr->data, rule_data(rule), rule->data_len);
 }
 
 uint32_t
@@ -459,6 +508,20 @@ uint32_t
 rule_table_n_masks(const struct rule_table *rt)
 {
     return rt->n_subtables;
+}
+
+/* Returns what the parser has to look for. */
+const struct parser *
+rule_table_parser(const struct rule_table *rt)
+{
+    return &rt->parser;
+}
+
+/* Returns whether there is a rule that pushes a tunnel's headers. */
+bool
+rule_table_has_encaps(const struct rule_table *rt)
+{
+    return rt->n_encaps > 0;
 }
 
 /* Sets the 'rule' of each of the 'n' packets, at most BURST, to the one that

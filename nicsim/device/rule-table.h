@@ -9,6 +9,9 @@
  * masked words of the key, so a lookup costs one probe per subtable down to
  * the one that has a matching rule, however many rules there are.
  *
+ * The table also tells the parser what its rules have to see, and counts those
+ * that use a meter.
+ *
  * The hash table is by linear hashing: it grows by one bucket per rule, so no
  * insertion ever has to move more than one bucket's rules while packets wait.
  * (rte_hash has a fixed size: to grow one means to insert all rules into
@@ -23,7 +26,9 @@
 #include <stdint.h>
 
 #include "packet.h"
+#include "parser.h"
 
+struct meters;
 struct rule_table;
 struct subtable;
 
@@ -36,6 +41,7 @@ struct rule {
     struct rule *newer, *older;         /* In the order of ids. */
     uint32_t fn;                        /* By which it was made. */
     uint32_t items;                     /* NICSIM_ITEM_*. */
+    uint32_t data_len;                  /* Behind the actions. */
 
     _Alignas(64) struct rule *next;     /* In the bucket. */
     uint32_t hash;
@@ -52,10 +58,17 @@ rule_actions(const struct rule *rule)
     return (const struct nicsim_action *) &rule->words[rule->n_words];
 }
 
+/* The headers that the rule's actions push. */
+static inline const uint8_t *
+rule_data(const struct rule *rule)
+{
+    return (const uint8_t *) &rule_actions(rule)[rule->n_actions];
+}
+
 /* For rule_table_flush(). */
 #define RULES_OF_ALL UINT32_MAX
 
-struct rule_table *rule_table_create(uint32_t max_rules);
+struct rule_table *rule_table_create(uint32_t max_rules, struct meters *);
 void rule_table_destroy(struct rule_table *);
 
 int rule_table_check(const struct rule_table *, const struct nicsim_rule *);
@@ -70,6 +83,8 @@ void rule_table_export(const struct rule *, struct nicsim_rule *);
 uint32_t rule_table_count(const struct rule_table *);
 uint32_t rule_table_max(const struct rule_table *);
 uint32_t rule_table_n_masks(const struct rule_table *);
+const struct parser *rule_table_parser(const struct rule_table *);
+bool rule_table_has_encaps(const struct rule_table *);
 
 void rule_table_lookup(const struct rule_table *, uint32_t group,
                        struct packet **, unsigned int n);

@@ -85,6 +85,9 @@ desc_flags(const struct packet *p)
     if (p->flags & PACKET_MARKED) {
         flags |= NICSIM_RX_MARK;
     }
+    if (p->flags & PACKET_META) {
+        flags |= NICSIM_RX_META;
+    }
     return flags;
 }
 
@@ -180,7 +183,8 @@ rx_deliver(struct function *fn, struct packet *p)
     desc = rooms[0].desc;
     desc->in_vport = p->in_vport;
     desc->hash = hashed ? hash : 0;
-    desc->mark = p->flags & PACKET_MARKED ? p->key.k.mark : 0;
+    desc->mark = p->flags & PACKET_MARKED ? p->key.meta.mark : 0;
+    desc->meta = p->flags & PACKET_META ? p->key.meta.meta : 0;
     desc->frame_len = p->len;
     if (likely(n == 1)) {
         packet_read(p, 0, rooms[0].data, p->len);

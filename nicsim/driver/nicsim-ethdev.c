@@ -13,6 +13,7 @@
 #include "nicsim-flow.h"
 #include "nicsim-host.h"
 #include "nicsim-log.h"
+#include "nicsim-mtr.h"
 #include "nicsim-port.h"
 #include "nicsim-rxtx.h"
 #include "nicsim-stats.h"
@@ -119,8 +120,10 @@ dev_configure(struct rte_eth_dev *dev)
     struct nicsim_port *port = port_of(dev);
 
     if (nicsim_port_is_dead(port)) {
-        int error = nicsim_port_reopen(port);
+        int error;
 
+        nicsim_mtr_uninit(port);
+        error = nicsim_port_reopen(port);
         if (error) {
             return -EIO;
         }
@@ -230,6 +233,7 @@ dev_close(struct rte_eth_dev *dev)
     struct nicsim_port *port = port_of(dev);
 
     nicsim_flow_uninit(port);
+    nicsim_mtr_uninit(port);
     for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
         if (dev->data->rx_queues) {
             nicsim_rx_queue_release(dev, i);
@@ -573,4 +577,5 @@ const struct eth_dev_ops nicsim_eth_dev_ops = {
     .rx_burst_mode_get = burst_mode_get,
     .tx_burst_mode_get = burst_mode_get,
     .flow_ops_get = flow_ops_get,
+    .mtr_ops_get = nicsim_mtr_ops_get,
 };

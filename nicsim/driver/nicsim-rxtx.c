@@ -10,6 +10,7 @@
 
 #include <ethdev_driver.h>
 #include <rte_atomic.h>
+#include <rte_flow.h>
 #include <rte_net.h>
 #include <rte_prefetch.h>
 
@@ -91,6 +92,10 @@ rx_fill_mbuf(const struct nicsim_rxq *rxq, const struct nicsim_rx_desc *d,
     m->vlan_tci = 0;
     m->hash.rss = d->hash;
     m->hash.fdir.hi = d->mark;
+    if (unlikely(flags & NICSIM_RX_META) && rte_flow_dynf_metadata_avail()) {
+        *RTE_FLOW_DYNF_METADATA(m) = d->meta;
+        m->ol_flags |= RTE_MBUF_DYNFLAG_RX_METADATA;
+    }
 }
 
 /* Adds 'm', from a descriptor that is not a whole frame, to the unfinished

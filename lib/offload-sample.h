@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) 2026 The ovs-dpdkvdpa authors
+ *
+ * Samples for collectors
+ * ======================
+ *
+ * sFlow, IPFIX and flow-based sampling have the datapath send one packet in N
+ * to ovs-vswitchd, with metadata that says what for (a cookie).  In the NIC,
+ * a rule's SAMPLE sends a copy of one packet in N, as it is at that point, to
+ * the software side of its port, with a mark.  The mark stands for the
+ * userspace action, which a thread then has dpif-netdev execute on the copy,
+ * and on nothing else: the packet itself went on in the NIC.
+ *
+ * Other uses of userspace (slow path, packets for a controller) are refused.
+ *
+ * Thread-safety
+ * -------------
+ *
+ * All functions may be called from any thread. */
+
+#ifndef OFFLOAD_SAMPLE_H
+#define OFFLOAD_SAMPLE_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct dp_packet;
+struct nlattr;
+struct offload_sample;
+
+/* Makes a sample of 'userspace', an OVS_ACTION_ATTR_USERSPACE.  Returns NULL
+ * if that is not one for collectors. */
+struct offload_sample *offload_sample_create(const struct nlattr *userspace);
+
+/* Destroys 'sample', which may be NULL: marks of packets that are still on
+ * their way are forgotten. */
+void offload_sample_destroy(struct offload_sample *sample);
+
+/* Returns the mark that packets are to have. */
+uint32_t offload_sample_mark(const struct offload_sample *);
+
+/* Returns true if 'mark' may be that of a sample, and is of nothing else. */
+bool offload_sample_is_mark(uint32_t mark);
+
+/* Takes 'packet', which has arrived with 'mark', and its metadata. */
+void offload_sample_receive(uint32_t mark, struct dp_packet *packet);
+
+#endif /* offload-sample.h */

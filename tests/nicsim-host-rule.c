@@ -531,8 +531,8 @@ cmd_rules(char **words, int n)
 }
 
 /* meter [fn=FN] [id=N] [packets] [dropyellow] cir=N cbs=N [ebs=N] [pir=N]:
- * makes a meter, with two rates if there is a 'pir', or with 'id' changes one, and
- * prints its id. */
+ * makes a meter, with two rates if there is a 'pir', or with 'id' changes one,
+ * and prints its id. */
 void
 cmd_meter(char **words, int n)
 {

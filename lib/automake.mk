@@ -51,12 +51,12 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-devargs.h \
 	lib/vdpa-device.c \
 	lib/vdpa-device.h \
+	lib/vdpa-guest-memory.c \
+	lib/vdpa-guest-memory.h \
 	lib/vdpa-offload.c \
 	lib/vdpa-offload.h \
 	lib/vdpa-options.c \
 	lib/vdpa-options.h \
-	lib/vdpa-packed.c \
-	lib/vdpa-packed.h \
 	lib/vdpa-port.c \
 	lib/vdpa-port.h \
 	lib/vdpa-relay.c \
@@ -66,7 +66,10 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-vf.c \
 	lib/vdpa-vf.h \
 	lib/vdpa-vhost.c \
-	lib/vdpa-vhost.h
+	lib/vdpa-vhost.h \
+	lib/vdpa-virtq-move.c \
+	lib/vdpa-virtq.c \
+	lib/vdpa-virtq.h
 lib_libdpdkvdpa_la_LIBADD = lib/libvdpawatch.la
 
 # Inline functions of Open vSwitch's headers count on -fno-strict-aliasing.

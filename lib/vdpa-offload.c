@@ -159,6 +159,66 @@ set_header_lengths(struct rte_mbuf *pkt, const struct headers *h)
     pkt->outer_l3_len = 0;
 }
 
+/* Completes the checksum that the guest wants at 'start' + 'offset' of 'pkt',
+ * of everything from 'start' on, whatever that is: a packet that no NIC would
+ * parse.  Returns false if the packet has no such place. */
+static bool
+sum_up(struct rte_mbuf *pkt, uint16_t start, uint16_t offset)
+{
+    uint32_t at = (uint32_t) start + offset;
+    uint16_t sum;
+
+    if (start >= rte_pktmbuf_pkt_len(pkt)
+        || at + sizeof sum > rte_pktmbuf_data_len(pkt)
+        || rte_raw_cksum_mbuf(pkt, start, rte_pktmbuf_pkt_len(pkt) - start,
+                              &sum)) {
+        return false;
+    }
+
+    /* Neither 0 nor 0xffff stands for 0 in both UDP and TCP: the latter
+     * does. */
+    if (sum != UINT16_MAX) {
+        sum = ~sum;
+    }
+    memcpy(rte_pktmbuf_mtod_offset(pkt, void *, at), &sum, sizeof sum);
+    return true;
+}
+
+/* Returns where the checksum is in the transport header of 'h'. */
+static unsigned int
+checksum_offset(const struct headers *h)
+{
+    return (h->proto == IPPROTO_TCP ? offsetof(struct rte_tcp_hdr, cksum)
+            : h->proto == IPPROTO_UDP ? offsetof(struct rte_udp_hdr,
+                                                 dgram_cksum)
+            : offsetof(struct rte_sctp_hdr, cksum));
+}
+
+/* The part of vdpa_offload_read_request() for a packet with a request. */
+bool
+vdpa_offload_read_request__(struct rte_mbuf *pkt,
+                            const struct virtio_net_hdr *hdr)
+{
+    unsigned int gso_type = hdr->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
+    struct headers h;
+
+    if (gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+        if (gso_type != VIRTIO_NET_HDR_GSO_TCPV4
+            && gso_type != VIRTIO_NET_HDR_GSO_TCPV6) {
+            return false;
+        }
+        pkt->tso_segsz = hdr->gso_size;
+        pkt->ol_flags |= VDPA_OFFLOAD_RX_MERGED | VDPA_OFFLOAD_RX_NEEDS_CSUM;
+        return true;
+    }
+    if (parse_headers(pkt, &h) && hdr->csum_start == h.l2_len + h.l3_len
+        && hdr->csum_offset == checksum_offset(&h)) {
+        pkt->ol_flags |= VDPA_OFFLOAD_RX_NEEDS_CSUM;
+        return true;
+    }
+    return sum_up(pkt, hdr->csum_start, hdr->csum_offset);
+}
+
 /* The part of vdpa_offload_from_guest() for a packet with a request. */
 bool
 vdpa_offload_from_guest__(struct rte_mbuf *pkt,

@@ -10,11 +10,12 @@
  *
  * A guest may leave the TCP or UDP checksum of a packet to the device, and may
  * hand over a TCP packet that is larger than its MTU for the device to
- * segment.  librte_vhost reports such a request in a packet's receive flags.
- * vdpa_offload_from_guest() turns it into the transmit flags and header
+ * segment.  vdpa_offload_read_request() makes receive flags of such a request,
+ * the same as by which a NIC tells of what it received.
+ * vdpa_offload_from_guest() turns them into the transmit flags and header
  * lengths that an Ethernet device wants.  A NIC that merged several packets of
  * a connection into one reports it in the same receive flags;
- * vdpa_offload_to_guest() turns that into what librte_vhost passes on.
+ * vdpa_offload_to_guest() turns that into what vdpa_virtq_send() passes on.
  *
  * Nothing that the guest wrote is believed: headers are parsed once more, with
  * every length checked against the first segment, fragments are left out, and
@@ -26,6 +27,7 @@
  *
  * These functions work on the packet alone. */
 
+#include <linux/virtio_net.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,10 +46,24 @@ bool vdpa_offload_from_guest__(struct rte_mbuf *,
                                const struct vdpa_offload_limits *);
 bool vdpa_offload_to_guest__(struct rte_mbuf *, uint64_t virtio_features);
 
-/* The receive flags by which librte_vhost tells of a guest's request, and
- * Ethernet drivers of merged packets. */
+/* The receive flags that tell of a guest's request, and by which Ethernet
+ * drivers tell of merged packets. */
 #define VDPA_OFFLOAD_RX_NEEDS_CSUM RTE_MBUF_F_RX_L4_CKSUM_NONE
 #define VDPA_OFFLOAD_RX_MERGED RTE_MBUF_F_RX_LRO
+
+bool vdpa_offload_read_request__(struct rte_mbuf *,
+                                 const struct virtio_net_hdr *);
+
+/* Sets the receive flags of 'pkt', that a guest sent with 'hdr', by what it
+ * asks for.  Returns false if that is nothing that can be done. */
+static inline bool
+vdpa_offload_read_request(struct rte_mbuf *pkt,
+                          const struct virtio_net_hdr *hdr)
+{
+    return (OVS_LIKELY(!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+                       && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+            || vdpa_offload_read_request__(pkt, hdr));
+}
 
 /* Prepares 'pkt', that came from a guest, for an Ethernet device with
  * 'limits'.  Returns false if it has to be dropped: its request cannot be
@@ -74,8 +90,8 @@ vdpa_offload_from_guest(struct rte_mbuf *pkt,
 static inline bool
 vdpa_offload_to_guest(struct rte_mbuf *pkt, uint64_t virtio_features)
 {
-    /* librte_vhost reads the transmit flags only.  What the driver verified on
-     * receive must not look like a request to the guest. */
+    /* vdpa_virtq_send() reads the transmit flags only.  What the driver
+     * verified on receive must not look like a request to the guest. */
     pkt->ol_flags &= ~(RTE_MBUF_F_TX_OFFLOAD_MASK);
     return (OVS_LIKELY(!(pkt->ol_flags & VDPA_OFFLOAD_RX_MERGED))
             || vdpa_offload_to_guest__(pkt, virtio_features));

@@ -7,10 +7,10 @@
 
 #include <errno.h>
 
+#include <rte_arp.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
-#include <rte_vhost.h>
 
 #include "coverage.h"
 #include "openvswitch/vlog.h"
@@ -48,8 +48,7 @@ count(atomic_uint64_t *counter, uint64_t n)
 }
 
 static inline void
-count_packets(struct vdpa_counter *counter, unsigned int packets,
-              uint64_t bytes)
+count_packets(struct vdpa_counter *counter, uint64_t packets, uint64_t bytes)
 {
     count(&counter->packets, packets);
     count(&counter->bytes, bytes);
@@ -151,11 +150,29 @@ vf_prepare(const struct vdpa_vf *vf, uint16_t queue, struct rte_mbuf **pkts,
     return n;
 }
 
-/* Takes a burst of packets that the guest of 'conn' sends on queue pair 'pair'
- * into 'q->to_vf'.  Returns the number of packets that there were. */
+/* If the guest has just moved here, but does not say so to the network, stores
+ * a packet that does it for the guest into '*pkt' and returns 1. */
 static unsigned int
-receive_from_guest(struct vdpa_relay *relay,
-                   const struct vdpa_vhost_conn *conn, unsigned int pair)
+announce(struct vdpa_relay *relay, struct rte_mbuf **pkt)
+{
+    struct vdpa_vhost *vhost = relay->vhost;
+    struct rte_ether_addr mac;
+    bool wanted;
+
+    atomic_read_relaxed(&vhost->announce, &wanted);
+    if (OVS_LIKELY(!wanted)
+        || !atomic_compare_exchange_strong(&vhost->announce, &wanted, false)) {
+        return 0;
+    }
+    memcpy(&mac, vhost->announce_mac, sizeof mac);
+    *pkt = rte_net_make_rarp_packet(relay->vf->pool, &mac);
+    return *pkt != NULL;
+}
+
+/* Takes a burst of packets that the guest sends on queue pair 'pair' into
+ * 'q->to_vf'.  Returns the number of packets that there were. */
+static unsigned int
+receive_from_guest(struct vdpa_relay *relay, unsigned int pair)
 {
     struct vdpa_relay_queue *q = &relay->queues[pair];
     struct rte_mbuf **pkts = q->to_vf.pkts;
@@ -164,10 +181,13 @@ receive_from_guest(struct vdpa_relay *relay,
     bool requests = false;
     uint64_t bytes = 0;
 
-    n = rte_vhost_dequeue_burst(conn->vid, pair * 2 + 1, vf->pool, pkts,
-                                VDPA_RELAY_BURST);
-    if (!n) {
-        return 0;
+    n = announce(relay, pkts);
+    if (OVS_LIKELY(!n)) {
+        n = vdpa_virtq_receive(&relay->vhost->virtqs[pair * 2 + 1], vf->pool,
+                               vf->linear, pkts, VDPA_RELAY_BURST);
+        if (!n) {
+            return 0;
+        }
     }
 
     for (unsigned int i = 0; i < n; i++) {
@@ -209,7 +229,7 @@ guest_to_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
         if (!conn || !(conn->tx_enabled & (UINT32_C(1) << pair))) {
             return false;
         }
-        n = receive_from_guest(relay, conn, pair);
+        n = receive_from_guest(relay, pair);
         if (burst_is_empty(burst)) {
             return n > 0;
         }
@@ -288,8 +308,12 @@ vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
 {
     struct vdpa_relay_queue *q = &relay->queues[queue];
     struct vdpa_burst *burst = &q->to_guest;
-    unsigned int n;
+    unsigned int n, n_dropped = 0;
+    uint64_t bytes_dropped = 0;
 
+    if (OVS_UNLIKELY(conn && conn->paused)) {
+        return false;
+    }
     if (OVS_UNLIKELY(!conn || conn->rx_map[queue] == VDPA_NO_QUEUE
                      || (!burst_is_empty(burst)
                          && burst->serial != conn->serial))) {
@@ -304,11 +328,15 @@ vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
         }
     }
 
-    n = rte_vhost_enqueue_burst(conn->vid, conn->rx_map[queue] * 2,
-                                burst->pkts + burst->first,
-                                burst->n - burst->first);
+    n = vdpa_virtq_send(&relay->vhost->virtqs[conn->rx_map[queue] * 2],
+                        burst->pkts + burst->first, burst->n - burst->first,
+                        &n_dropped, &bytes_dropped);
     rte_pktmbuf_free_bulk(burst->pkts + burst->first, n);
     *morep |= n == VDPA_RELAY_BURST;
+    if (OVS_UNLIKELY(n_dropped)) {
+        count_packets(&q->vm_tx, -(uint64_t) n_dropped, -bytes_dropped);
+        count(&q->vm_tx_drops, n_dropped);
+    }
     return burst_advance(burst, n, &q->vm_tx, &q->vm_tx_drops);
 }
 
@@ -380,7 +408,6 @@ vdpa_relay_open(const char *name, const char *socket_path,
             .max_pairs = vf->n_queues,
             .unsupported_features
                 = vdpa_offload_unsupported_features(vf->limits.tx_offloads),
-            .linear = vf->linear,
             .changed_cb = changed_cb,
             .aux = aux,
         };
@@ -420,6 +447,7 @@ vdpa_relay_periodic(struct vdpa_relay *relay)
 {
     const struct vdpa_vhost_conn *conn = vdpa_vhost_run(relay->vhost);
 
+    vdpa_vhost_warn(relay->vhost);
     if (conn && relay->spread_works) {
         int error = vdpa_vf_set_spread(relay->vf, conn->rx_enabled);
 
@@ -459,4 +487,8 @@ vdpa_relay_get_stats(const struct vdpa_relay *relay, unsigned int queue,
     stats->vf_tx_bytes = read_counter(&q->vf_tx.bytes);
     stats->vm_tx_drops = read_counter(&q->vm_tx_drops);
     stats->vf_tx_drops = read_counter(&q->vf_tx_drops);
+    stats->vm_tx_errors
+        = read_counter(&relay->vhost->virtqs[queue * 2].errors);
+    stats->vm_rx_errors
+        = read_counter(&relay->vhost->virtqs[queue * 2 + 1].errors);
 }

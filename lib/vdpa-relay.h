@@ -111,6 +111,7 @@ struct vdpa_relay_stats {
     uint64_t vf_rx_packets, vf_rx_bytes;
     uint64_t vf_tx_packets, vf_tx_bytes;
     uint64_t vm_tx_drops, vf_tx_drops;
+    uint64_t vm_rx_errors, vm_tx_errors; /* The guest's fault. */
 };
 
 void vdpa_relay_get_stats(const struct vdpa_relay *, unsigned int queue,

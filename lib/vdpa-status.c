@@ -112,6 +112,8 @@ add_relay_stats(const struct vdpa_relay *relay, unsigned int n,
         sum.vm_tx_packets += q.vm_tx_packets;
         sum.vm_tx_bytes += q.vm_tx_bytes;
         sum.vf_tx_drops += q.vf_tx_drops;
+        sum.vm_rx_errors += q.vm_rx_errors;
+        sum.vm_tx_errors += q.vm_tx_errors;
         queues[i] = q;
     }
     if (rte_eth_stats_get(relay->vf->port_id, &vf)) {
@@ -122,6 +124,8 @@ add_relay_stats(const struct vdpa_relay *relay, unsigned int n,
     add_stat(stats, sum.vm_rx_bytes, "VM_rx_bytes");
     add_stat(stats, sum.vm_tx_packets, "VM_tx_packets");
     add_stat(stats, sum.vm_tx_bytes, "VM_tx_bytes");
+    add_stat(stats, sum.vm_rx_errors, "VM_rx_errors");
+    add_stat(stats, sum.vm_tx_errors, "VM_tx_errors");
     add_stat(stats, vf.ipackets, "VF_rx_packets");
     add_stat(stats, vf.ibytes, "VF_rx_bytes");
     add_stat(stats, vf.ierrors, "VF_rx_errors");

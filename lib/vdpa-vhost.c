@@ -5,9 +5,14 @@
 #include <config.h>
 #include "vdpa-vhost.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <rte_vhost.h>
 
@@ -15,7 +20,7 @@
 #include "hash.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vdpa-packed.h"
+#include "vdpa-guest-memory.h"
 
 VLOG_DEFINE_THIS_MODULE(vdpa_vhost);
 
@@ -24,16 +29,33 @@ COVERAGE_DEFINE(vdpa_guest_disconnected);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
 
-/* Message of the vhost-user protocol by which the hypervisor asks for the
- * number of queue pairs, and as much of any message as is read of it. */
-#define VHOST_USER_GET_QUEUE_NUM 17
+/* Messages of the vhost-user protocol that are not left to librte_vhost alone,
+ * and as much of any message as is read of it. */
+enum {
+    VHOST_USER_SET_FEATURES = 2,
+    VHOST_USER_RESET_OWNER = 4,
+    VHOST_USER_SET_MEM_TABLE = 5,
+    VHOST_USER_SET_LOG_BASE = 6,
+    VHOST_USER_SET_VRING_NUM = 8,
+    VHOST_USER_SET_VRING_ADDR = 9,
+    VHOST_USER_SET_VRING_BASE = 10,
+    VHOST_USER_GET_QUEUE_NUM = 17,
+    VHOST_USER_SEND_RARP = 19,
+};
 OVS_PACKED(
 struct vhost_user_msg {
     uint32_t request;
     uint32_t flags;
     uint32_t size;
-    uint64_t u64;
+    union {
+        uint64_t u64;
+        uint32_t ring;
+    };
 });
+
+/* For how long a hypervisor may leave a message unfinished, or not read an
+ * answer, in milliseconds.  Meanwhile no other guest's messages are read. */
+#define MESSAGE_PATIENCE 500
 
 /* All sockets, by their path.  librte_vhost's callbacks know the path only. */
 static struct ovs_mutex vhosts_mutex = OVS_MUTEX_INITIALIZER;
@@ -89,6 +111,12 @@ conn_map_rx(struct vdpa_vhost_conn *conn, unsigned int max_pairs)
     }
 }
 
+static inline uint32_t
+ring_bit(unsigned int ring)
+{
+    return UINT32_C(1) << ring;
+}
+
 /* Has the port of 'vhost' look at it. */
 static void
 vhost_tell(struct vdpa_vhost *vhost)
@@ -117,8 +145,20 @@ vhost_publish(struct vdpa_vhost *vhost)
         }
         new->n_pairs = MIN(rte_vhost_get_vring_num(vhost->vid) / 2,
                            vhost->max_pairs);
-        new->tx_enabled = vhost->tx_ready;
-        new->rx_enabled = vhost->rx_ready;
+        new->paused = vhost->paused;
+        for (unsigned int i = 0; i < vhost->max_pairs; i++) {
+            uint32_t bit = UINT32_C(1) << i;
+
+            if (vhost->device || vhost->started & ring_bit(i * 2)) {
+                new->rx_enabled |= vhost->rx_ready & bit;
+            }
+            if (vhost->device || vhost->started & ring_bit(i * 2 + 1)) {
+                new->tx_enabled |= vhost->tx_ready & bit;
+            }
+        }
+        if (vhost->paused) {
+            new->rx_enabled = new->tx_enabled = 0;
+        }
         conn_map_rx(new, vhost->max_pairs);
     }
 
@@ -130,45 +170,302 @@ vhost_publish(struct vdpa_vhost *vhost)
     vhost_tell(vhost);
 }
 
+/* The guest's rings
+ * -----------------
+ *
+ * These functions are called from librte_vhost's callbacks, one at a time for
+ * one guest. */
+
+/* Returns a bit for each ring that guest and hypervisor have made ready. */
+static uint32_t
+vhost_ready_rings(const struct vdpa_vhost *vhost)
+    OVS_REQUIRES(vhost->mutex)
+{
+    uint32_t rings = 0;
+
+    for (unsigned int i = 0; i < vhost->max_pairs; i++) {
+        rings |= (((vhost->rx_ready >> i) & 1) << (i * 2)
+                  | ((vhost->tx_ready >> i) & 1) << (i * 2 + 1));
+    }
+    return rings;
+}
+
+/* Starts serving 'ring' of 'vhost'.  Returns true if successful. */
+static bool
+vhost_start_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring)
+{
+    struct vdpa_virtq_setup setup;
+    struct rte_vhost_vring vring;
+    uint16_t position, used;
+    const char *reason;
+
+    memset(&setup, 0, sizeof setup);
+    memset(&vring, 0, sizeof vring);
+    if (rte_vhost_get_negotiated_features(vid, &setup.features)
+        || rte_vhost_get_vhost_vring(vid, ring, &vring)
+        || rte_vhost_get_vring_base(vid, ring, &position, &used)) {
+        return false;
+    }
+    setup.memory = vhost->memory;
+    setup.desc = vring.desc;
+    setup.driver = vring.avail;
+    setup.device = vring.used;
+    setup.size = vring.size;
+    setup.position = position;
+    setup.call_fd = vring.callfd;
+    if (setup.call_fd >= 0) {
+        /* No thread that moves packets is to wait for whoever reads it. */
+        int flags = fcntl(setup.call_fd, F_GETFL);
+
+        if (flags >= 0) {
+            fcntl(setup.call_fd, F_SETFL, flags | O_NONBLOCK);
+        }
+    }
+    if (!vdpa_virtq_start(&vhost->virtqs[ring], &setup, &reason)) {
+        VLOG_WARN_RL(&rl, "%s: queue %u of the guest on %s cannot be used: %s",
+                     vhost->name, ring, vhost->path, reason);
+        return false;
+    }
+    return true;
+}
+
+/* Stops serving 'rings' of 'vhost', that no thread may be able to find any
+ * more, and has librte_vhost know how far they were served. */
+static void
+vhost_stop_rings(struct vdpa_vhost *vhost, int vid, uint32_t rings)
+{
+    for (unsigned int i = 0; i < vhost->max_pairs * 2; i++) {
+        if (rings & ring_bit(i)) {
+            uint16_t position = vdpa_virtq_stop(&vhost->virtqs[i]);
+
+            rte_vhost_set_vring_base(vid, i, position, position);
+        }
+    }
+}
+
+/* Makes a new description of the guest's memory for 'vhost', none of whose
+ * rings may be served. */
+static void
+vhost_update_memory(struct vdpa_vhost *vhost, int vid)
+{
+    uint64_t features = 0;
+
+    free(vhost->memory);
+    rte_vhost_get_negotiated_features(vid, &features);
+    vhost->memory = vdpa_guest_memory_create(vid, features);
+}
+
+/* Serves all rings of 'vhost' that are ready. */
+static void
+vhost_resume(struct vdpa_vhost *vhost, int vid)
+{
+    uint32_t ready, started = 0;
+
+    ovs_mutex_lock(&vhost->mutex);
+    ready = vhost_ready_rings(vhost);
+    ovs_mutex_unlock(&vhost->mutex);
+
+    vhost_update_memory(vhost, vid);
+    for (unsigned int i = 0; vhost->memory && i < vhost->max_pairs * 2; i++) {
+        if (ready & ring_bit(i) && vhost_start_ring(vhost, vid, i)) {
+            started |= ring_bit(i);
+        }
+    }
+
+    ovs_mutex_lock(&vhost->mutex);
+    vhost->paused = false;
+    vhost->started = started;
+    vhost_publish(vhost);
+    ovs_mutex_unlock(&vhost->mutex);
+}
+
+/* Has no thread serve a ring of 'vhost' from now on until vhost_resume().
+ * Packets for the guest wait. */
+static void
+vhost_pause(struct vdpa_vhost *vhost)
+{
+    uint32_t started = 0;
+    int vid;
+
+    ovs_mutex_lock(&vhost->mutex);
+    vid = vhost->vid;
+    if (vid >= 0 && !vhost->paused) {
+        started = vhost->started;
+        vhost->started = 0;
+        vhost->paused = true;
+        vhost_publish(vhost);
+    }
+    ovs_mutex_unlock(&vhost->mutex);
+    if (started) {
+        ovsrcu_synchronize();
+        vhost_stop_rings(vhost, vid, started);
+    }
+}
+
 /* Callbacks of librte_vhost
  * -------------------------
  *
- * They come from its thread or, for what vdpa_vhost_close() brings about, from
- * the main thread.  vring_state_changed() may come with the locks of all
- * virtqueues held, that a PMD thread may be spinning for: so it must neither
- * wait for anything nor call a function that takes such a lock.
+ * They come from its threads or, for what vdpa_vhost_open() and
+ * vdpa_vhost_close() bring about, from the main thread.  Most come with the
+ * locks of all of the guest's virtqueues held, so no other thread may call a
+ * function of librte_vhost's that takes these: it would not quiesce, and
+ * callbacks wait for that.
  *
  * A thread of librte_vhost's takes part in RCU only while it runs one of these
  * functions: each puts it back into the quiescent state. */
 
-/* Answers the hypervisor's question for the number of queue pairs with what
- * the port has, so that a guest with more is refused when it starts, in the
- * hypervisor's words, instead of having queues that nobody serves. */
+/* Does what has to be done before librte_vhost deals with a message.
+ *
+ * The hypervisor's question for the number of queue pairs is answered with
+ * what the port has, so that a guest with more is refused when it starts, in
+ * the hypervisor's words, instead of having queues that nobody serves. */
 static enum rte_vhost_msg_result
-handle_message(int vid, void *msg_)
+vhost_before_message(struct vdpa_vhost *vhost, struct vhost_user_msg *msg)
 {
-    struct vhost_user_msg *msg = msg_;
-    struct vdpa_vhost *vhost;
+    bool ready;
 
-    if (msg->request != VHOST_USER_GET_QUEUE_NUM) {
-        return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+    switch (msg->request) {
+    case VHOST_USER_GET_QUEUE_NUM:
+        msg->u64 = vhost->max_pairs;
+        msg->size = sizeof msg->u64;
+        return RTE_VHOST_MSG_RESULT_REPLY;
+
+    case VHOST_USER_SET_MEM_TABLE:
+    case VHOST_USER_RESET_OWNER:
+        ovs_mutex_lock(&vhost->mutex);
+        vhost->has_memory = false;
+        ovs_mutex_unlock(&vhost->mutex);
+        vhost_pause(vhost);
+        break;
+
+    case VHOST_USER_SET_FEATURES:
+    case VHOST_USER_SET_LOG_BASE:
+        vhost_pause(vhost);
+        break;
+
+    case VHOST_USER_SET_VRING_NUM:
+    case VHOST_USER_SET_VRING_ADDR:
+    case VHOST_USER_SET_VRING_BASE:
+        ovs_mutex_lock(&vhost->mutex);
+        ready = (msg->ring < vhost->max_pairs * 2
+                 && vhost->started & ring_bit(msg->ring));
+        ovs_mutex_unlock(&vhost->mutex);
+        if (ready) {
+            vhost_pause(vhost);
+        }
+        break;
+
+    case VHOST_USER_SEND_RARP:
+        memcpy(vhost->announce_mac, &msg->u64, sizeof vhost->announce_mac);
+        atomic_store(&vhost->announce, true);
+        break;
     }
-    vhost = vhost_from_vid(vid);
-    if (!vhost) {
-        return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+    return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static enum rte_vhost_msg_result
+before_message(int vid, void *msg)
+{
+    bool quiescent = ovsrcu_is_quiescent();
+    struct vdpa_vhost *vhost = vhost_from_vid(vid);
+    enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+
+    if (vhost) {
+        const struct vhost_user_msg *m = msg;
+
+        if (!vhost->device || m->request == VHOST_USER_GET_QUEUE_NUM) {
+            result = vhost_before_message(vhost, msg);
+        }
     }
-    msg->u64 = vhost->max_pairs;
-    msg->size = sizeof msg->u64;
-    return RTE_VHOST_MSG_RESULT_REPLY;
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
+
+    /* librte_vhost looks into rings. */
+    vdpa_guest_memory_begin();
+    return result;
+}
+
+/* Does what has to be done after librte_vhost has dealt with a message.  It is
+ * not called if that failed. */
+static enum rte_vhost_msg_result
+after_message(int vid, void *msg_)
+{
+    const struct vhost_user_msg *msg = msg_;
+    struct vdpa_vhost *vhost = vhost_from_vid(vid);
+    bool quiescent = ovsrcu_is_quiescent();
+    bool resume;
+
+    vdpa_guest_memory_end();
+    if (vhost && !vhost->device) {
+        ovs_mutex_lock(&vhost->mutex);
+        if (msg->request == VHOST_USER_SET_MEM_TABLE) {
+            vhost->has_memory = true;
+        }
+        resume = vhost->vid == vid && vhost->paused && vhost->has_memory;
+        ovs_mutex_unlock(&vhost->mutex);
+        if (resume) {
+            vhost_resume(vhost, vid);
+        }
+    }
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
+    return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
 static const struct rte_vhost_user_extern_ops message_ops = {
-    .pre_msg_handle = handle_message,
+    .pre_msg_handle = before_message,
+    .post_msg_handle = after_message,
 };
+
+/* Returns the last part of 'path', of at most 'max' bytes. */
+static const char *
+file_name(const char *path, size_t max)
+{
+    const char *slash = memrchr(path, '/', strnlen(path, max));
+
+    return slash ? slash + 1 : path;
+}
+
+/* Has librte_vhost's thread, that serves all sockets, not wait for long for
+ * the hypervisor of 'vhost'.  librte_vhost does not tell which of this
+ * process's files the connection is.  That it has the right name suffices:
+ * the path may be one of the hypervisor's own view. */
+static void
+limit_patience(const struct vdpa_vhost *vhost)
+{
+    const struct timeval patience = { .tv_usec = MESSAGE_PATIENCE * 1000 };
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        struct sockaddr_un sun;
+        socklen_t len = sizeof sun - 1;
+        int fd;
+
+        if (str_to_int(entry->d_name, 10, &fd)) {
+            memset(&sun, 0, sizeof sun);
+            if (!getpeername(fd, (struct sockaddr *) &sun, &len)
+                && sun.sun_family == AF_UNIX
+                && !strcmp(file_name(sun.sun_path, sizeof sun.sun_path),
+                           file_name(vhost->path, PATH_MAX))) {
+                setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+                           sizeof patience);
+                setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+                           sizeof patience);
+            }
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+}
 
 static int
 new_connection(int vid)
 {
+    bool quiescent = ovsrcu_is_quiescent();
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
 
     if (!vhost) {
@@ -176,19 +473,24 @@ new_connection(int vid)
     }
     ovs_mutex_lock(&vhost->mutex);
     vhost->tx_ready = vhost->rx_ready = 0;
+    vhost->paused = vhost->has_memory = false;
     ovs_mutex_unlock(&vhost->mutex);
 
+    limit_patience(vhost);
     if (rte_vhost_extern_callback_register(vid, &message_ops, NULL)) {
-        VLOG_WARN_RL(&rl, "%s: hypervisor is not told that only %u queue "
-                     "pairs can be used", vhost->name, vhost->max_pairs);
+        VLOG_WARN_RL(&rl, "%s: messages of the hypervisor on %s cannot be "
+                     "seen", vhost->name, vhost->path);
     }
-    ovsrcu_quiesce_start();
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
     return 0;
 }
 
 static int
 new_device(int vid)
 {
+    bool quiescent = ovsrcu_is_quiescent();
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
     uint16_t n_rings = rte_vhost_get_vring_num(vid);
 
@@ -199,8 +501,13 @@ new_device(int vid)
     ovs_mutex_lock(&vhost->mutex);
     vhost->vid = vid;
     vhost->serial++;
-    vhost_publish(vhost);
+    if (vhost->device) {
+        vhost_publish(vhost);
+    }
     ovs_mutex_unlock(&vhost->mutex);
+    if (!vhost->device) {
+        vhost_resume(vhost, vid);
+    }
 
     COVERAGE_INC(vdpa_guest_connected);
     VLOG_INFO_RL(&rl, "%s: guest on %s is there, with %u queue pairs",
@@ -211,20 +518,27 @@ new_device(int vid)
                      "the guest's number of queues",
                      vhost->name, n_rings / 2, vhost->max_pairs);
     }
-    ovsrcu_quiesce_start();
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
     return 0;
 }
 
 static void
 destroy_device(int vid)
 {
+    bool quiescent = ovsrcu_is_quiescent();
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
+    uint32_t started = 0;
     bool known = false;
 
     if (vhost) {
         ovs_mutex_lock(&vhost->mutex);
         if (vhost->vid == vid) {
             vhost->vid = -1;
+            started = vhost->started;
+            vhost->started = 0;
+            vhost->paused = false;
             vhost_publish(vhost);
             known = true;
         }
@@ -237,36 +551,77 @@ destroy_device(int vid)
 
         /* librte_vhost unmaps the guest's memory next. */
         ovsrcu_synchronize();
+        vhost_stop_rings(vhost, vid, started);
+        free(vhost->memory);
+        vhost->memory = NULL;
     }
-    ovsrcu_quiesce_start();
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
+}
+
+/* Starts or stops serving 'ring' of the guest 'vid', that is the one of
+ * 'vhost', none of whose other rings is touched. */
+static void
+vhost_change_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring,
+                  bool enable)
+{
+    uint32_t bit = ring_bit(ring);
+    uint32_t started;
+
+    ovs_mutex_lock(&vhost->mutex);
+    started = vhost->started;
+    ovs_mutex_unlock(&vhost->mutex);
+    if (enable && !(started & bit) && vhost->memory
+        && vhost_start_ring(vhost, vid, ring)) {
+        started |= bit;
+    } else if (!enable) {
+        started &= ~bit;
+    }
+
+    ovs_mutex_lock(&vhost->mutex);
+    bit &= vhost->started;
+    vhost->started = started;
+    vhost_publish(vhost);
+    ovs_mutex_unlock(&vhost->mutex);
+    if (!enable && bit) {
+        ovsrcu_synchronize();
+        vhost_stop_rings(vhost, vid, bit);
+    }
 }
 
 static int
 vring_state_changed(int vid, uint16_t ring, int enable)
 {
+    bool quiescent = ovsrcu_is_quiescent();
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
 
     if (vhost && ring / 2 < vhost->max_pairs) {
         uint32_t bit = UINT32_C(1) << ring / 2;
+        bool serve = false;
         uint32_t *ready;
         uint32_t new;
 
-        /* A device of the NIC's has a look at the ring itself. */
-        if (enable && !vhost->device) {
-            vdpa_packed_resume(vid, ring, vhost->name);
-        }
         ovs_mutex_lock(&vhost->mutex);
         ready = ring % 2 ? &vhost->tx_ready : &vhost->rx_ready;
         new = enable ? *ready | bit : *ready & ~bit;
         if (new != *ready) {
             *ready = new;
             if (vhost->vid == vid) {
-                vhost_publish(vhost);
+                serve = !vhost->device && !vhost->paused;
+                if (!serve) {
+                    vhost_publish(vhost);
+                }
             }
         }
         ovs_mutex_unlock(&vhost->mutex);
+        if (serve) {
+            vhost_change_ring(vhost, vid, ring, enable);
+        }
     }
-    ovsrcu_quiesce_start();
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
     return 0;
 }
 
@@ -302,9 +657,7 @@ vdpa_vhost_open(const struct vdpa_vhost_config *config,
 {
     const char *path = config->path;
     uint64_t flags = (RTE_VHOST_USER_CLIENT
-                      | RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS
-                      | (config->linear
-                         ? RTE_VHOST_USER_LINEARBUF_SUPPORT : 0));
+                      | RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS);
     struct vdpa_vhost *vhost;
     bool ours;
 
@@ -339,6 +692,8 @@ vdpa_vhost_open(const struct vdpa_vhost_config *config,
     vhost->aux = config->aux;
     ovs_mutex_unlock(&vhost->mutex);
     atomic_init(&vhost->changed, false);
+    atomic_init(&vhost->announce, false);
+    vdpa_guest_memory_catch_sigbus();
 
     /* The callbacks must find the port before the first guest can come. */
     ovs_mutex_lock(&vhosts_mutex);
@@ -403,21 +758,23 @@ vdpa_vhost_notify(struct vdpa_vhost *vhost)
 void
 vdpa_vhost_notify_vid(int vid)
 {
+    bool quiescent = ovsrcu_is_quiescent();
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
 
     if (vhost) {
         vdpa_vhost_notify(vhost);
     }
-    ovsrcu_quiesce_start();
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
 }
 
-/* Does for 'vhost' what librte_vhost's thread must not be kept waiting for.
- * Returns the connection if it changed since the last call, so that the caller
- * can do the same, otherwise NULL.  To be called from the main thread. */
+/* Returns the connection of 'vhost' if it changed since the last call, so that
+ * the caller can do what librte_vhost's thread must not be kept waiting for,
+ * otherwise NULL.  To be called from the main thread. */
 const struct vdpa_vhost_conn *
 vdpa_vhost_run(struct vdpa_vhost *vhost)
 {
-    const struct vdpa_vhost_conn *conn;
     bool changed;
 
     atomic_read_relaxed(&vhost->changed, &changed);
@@ -425,13 +782,36 @@ vdpa_vhost_run(struct vdpa_vhost *vhost)
         return NULL;
     }
     atomic_store(&vhost->changed, false);
+    return vdpa_vhost_get_conn(vhost);
+}
 
-    conn = vdpa_vhost_get_conn(vhost);
-    if (conn && !vhost->device) {
-        /* The rings are polled, so the guest need not kick. */
-        for (unsigned int i = 0; i < conn->n_pairs * 2; i++) {
-            rte_vhost_enable_guest_notification(conn->vid, i, 0);
+/* Says in the log which rings of the guest of 'vhost', if any, are not served
+ * any more since they broke the rules.  To be called now and then, from the
+ * main thread. */
+void
+vdpa_vhost_warn(struct vdpa_vhost *vhost)
+{
+    const struct vdpa_vhost_conn *conn = vdpa_vhost_get_conn(vhost);
+
+    if (!conn || vhost->device) {
+        return;
+    }
+    if (conn->serial != vhost->told_serial) {
+        vhost->told_serial = conn->serial;
+        vhost->told_stopped = 0;
+    }
+    for (unsigned int i = 0; i < conn->n_pairs * 2; i++) {
+        uint32_t enabled = i % 2 ? conn->tx_enabled : conn->rx_enabled;
+        const char *reason = vdpa_virtq_stopped(&vhost->virtqs[i]);
+
+        if (reason && enabled & (UINT32_C(1) << i / 2)
+            && !(vhost->told_stopped & ring_bit(i))) {
+            vhost->told_stopped |= ring_bit(i);
+            VLOG_WARN_RL(&rl, "%s: the queue on which the guest %s, of queue "
+                         "pair %u, is not served any more: %s.  Reset the "
+                         "guest's network driver; if that happens again, it "
+                         "is faulty or malicious", vhost->name,
+                         i % 2 ? "sends" : "receives", i / 2, reason);
         }
     }
-    return conn;
 }

@@ -11,15 +11,17 @@
  * A 'struct vdpa_vhost' is the client end of a vhost-user socket, whose server
  * is the guest's hypervisor.  Either end may come first, go, and come back.
  * The relay and hardware vDPA have this in common; they differ in who serves
- * the guest's rings once there is a guest: whoever calls librte_vhost's
- * functions to receive and send, or a vDPA device that is attached to the
- * socket before the first guest can come.
+ * the guest's rings once there is a guest: whoever calls the functions of
+ * vdpa-virtq.h for 'virtqs', or a vDPA device that is attached to the socket
+ * before the first guest can come.  librte_vhost speaks the vhost-user
+ * protocol, and does not touch packets.
  *
  * While a guest drives its device, there is a 'struct vdpa_vhost_conn', an
  * immutable description of the connection: who drives which virtqueues.  Every
  * change makes a new one.  A thread that moves packets fetches it with
- * vdpa_vhost_get_conn() once per burst and may use its 'vid' until the thread
- * next quiesces: a guest that goes is let go only after that.
+ * vdpa_vhost_get_conn() once per burst and may use the virtqueues that it
+ * names until the thread next quiesces: a guest that goes, or changes its
+ * rings or its memory, has to wait for that.
  *
  * Thread-safety
  * -------------
@@ -38,6 +40,7 @@
 #include "openvswitch/hmap.h"
 #include "openvswitch/types.h"
 #include "vdpa-vf.h"
+#include "vdpa-virtq.h"
 
 struct rte_vdpa_device;
 
@@ -52,6 +55,7 @@ struct vdpa_vhost_conn {
     unsigned int n_pairs;       /* Queue pairs that the guest set up. */
     uint32_t tx_enabled;        /* Queue pairs that the guest sends on. */
     uint32_t rx_enabled;        /* Queue pairs that the guest receives on. */
+    bool paused;                /* The guest changes: its packets wait. */
 
     /* For each receive queue of the VF, the queue pair of the guest that its
      * packets go to: the one with the same number, unless the guest disabled
@@ -68,15 +72,30 @@ struct vdpa_vhost {
 
     OVSRCU_TYPE(struct vdpa_vhost_conn *) conn;
 
+    /* The guest's virtqueues, as librte_vhost counts them: pair i receives on
+     * 2 * i and sends on 2 * i + 1.  Served by whoever has them by 'conn';
+     * otherwise librte_vhost's callbacks' own, as is 'memory'. */
+    struct vdpa_virtq virtqs[VDPA_MAX_QUEUES * 2];
+    struct vdpa_guest_memory *memory;
+
     struct ovs_mutex mutex;
     int vid OVS_GUARDED;                /* -1 if no guest is there. */
     unsigned int serial OVS_GUARDED;    /* Guests that there were. */
     uint32_t tx_ready OVS_GUARDED;      /* As in 'struct vdpa_vhost_conn', */
     uint32_t rx_ready OVS_GUARDED;      /* also before the guest is ready. */
+    uint32_t started OVS_GUARDED;       /* Of 'virtqs'. */
+    bool paused OVS_GUARDED;
+    bool has_memory OVS_GUARDED;        /* librte_vhost knows the guest's. */
     void (*changed_cb)(void *aux) OVS_GUARDED;
     void *aux OVS_GUARDED;
 
     atomic_bool changed;                /* For vdpa_vhost_run(). */
+    uint32_t told_stopped;              /* Of 'virtqs'.  The main thread's. */
+    unsigned int told_serial;
+
+    /* What a guest that has moved here would announce itself by. */
+    atomic_bool announce;
+    uint8_t announce_mac[6];
 };
 
 /* What a socket is opened with.  All of it is copied. */
@@ -85,7 +104,6 @@ struct vdpa_vhost_config {
     const char *name;               /* Of the port, for messages. */
     unsigned int max_pairs;         /* Queue pairs that a guest may use. */
     uint64_t unsupported_features;  /* Not to be offered, as 1 << VIRTIO_*. */
-    bool linear;                    /* No buffers of several segments. */
 
     /* Device that is to serve the guest's rings, or NULL. */
     struct rte_vdpa_device *device;
@@ -102,6 +120,7 @@ void vdpa_vhost_silence(struct vdpa_vhost *);
 void vdpa_vhost_notify(struct vdpa_vhost *);
 void vdpa_vhost_notify_vid(int vid);
 const struct vdpa_vhost_conn *vdpa_vhost_run(struct vdpa_vhost *);
+void vdpa_vhost_warn(struct vdpa_vhost *);
 
 /* Returns the description of the guest that drives 'vhost', or NULL if there
  * is none. */

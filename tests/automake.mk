@@ -15,11 +15,13 @@ TESTSUITE_AT += \
 	tests/offload-translate.at
 EXTRA_DIST += tests/tunnel_ping.py
 
+TESTSUITE_AT += tests/guest-faults.at
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
 EXTRA_DIST += \
 	tests/frames.py \
 	tests/soak \
 	tests/traffic.py \
+	tests/guest_faults.py \
 	tests/vhost_guest.py \
 	tests/vhost_rings.py
 

@@ -138,3 +138,19 @@ def csum_request(frame):
     headers."""
     parsed = Parsed(frame)
     return parsed.l4, CSUM_OFS[parsed.proto]
+
+
+ARP = 0x0806
+
+
+def arp_request(src, ip, target):
+    """Who has 'target'?  Asked by the interface 'src' with the address 'ip'."""
+    return ether(src, b"\xff" * 6,
+                 (ARP, struct.pack("!HHBBH6s4s6s4s", 1, IPV4, 6, 4, 1, src,
+                                   socket.inet_aton(ip), bytes(6),
+                                   socket.inet_aton(target)) + bytes(18)))
+
+
+def is_arp_reply(frame, dst):
+    return (frame[:6] == dst and frame[12:14] == struct.pack("!H", ARP)
+            and frame[20:22] == b"\0\2")

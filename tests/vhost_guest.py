@@ -128,6 +128,7 @@ class Guest:
         self.regions = [(BASE, self.size - tail, BASE, 0)]
         self.connection = None
         self.acks = False
+        self.filled = True          # Receive buffers are put.
         self.reset_rings()
         if os.path.exists(path):
             os.unlink(path)
@@ -209,6 +210,12 @@ class Guest:
                                 for region in self.regions),
                      [self.memory_fd] * len(self.regions))
 
+    def set_ring_addresses(self, i):
+        ring = self.rings[i]
+        self.request(SET_VRING_ADDR, struct.pack(
+            "<IIQQQQ", i, 0, ring.addr(0), ring.addr(USED), ring.addr(AVAIL),
+            0))
+
     def set_up_ring(self, i, position=None):
         """Gives the switch the ring 'i', whose device goes on at 'position',
         by default at that of a ring that is new."""
@@ -217,9 +224,7 @@ class Guest:
             position = 1 << 15 if ring.packed else 0
         self.request(SET_VRING_NUM, struct.pack("<II", i, ring.size))
         self.request(SET_VRING_BASE, struct.pack("<II", i, position))
-        self.request(SET_VRING_ADDR, struct.pack(
-            "<IIQQQQ", i, 0, ring.addr(0), ring.addr(USED), ring.addr(AVAIL),
-            0))
+        self.set_ring_addresses(i)
         self.close_ring_fds(ring)
         ring.call_fd = os.eventfd(0, os.EFD_NONBLOCK)
         self.request(SET_VRING_CALL, struct.pack("<Q", i), [ring.call_fd])
@@ -262,7 +267,7 @@ class Guest:
             ring.kick()
 
     def fill_receive_rings(self):
-        for ring in self.rings[::2]:
+        for ring in self.rings[::2] if self.filled else ():
             for i in range(ring.size):
                 self.put_receive_buffer(ring, i)
 
@@ -322,21 +327,33 @@ class Guest:
         if not ring.packed:
             ring.used_idx = ring.used()
 
-    def send_later(self, frame, pair=0):
-        """Makes 'frame' available, if there is room, and does not wait.
-        Returns true if there was."""
+    def send_later(self, frame, pair=0, pieces=1):
+        """Makes 'frame' available, in so many descriptors, if there is room,
+        and does not wait.  Returns true if there was."""
         ring = self.rings[pair * 2 + 1]
         free = self.free_idents[pair]
         for ident, _ in iter(ring.take_used, None):
-            free.append(ident)
+            free.append(ident // (1 if ring.packed else pieces))
         if not free:
             return False
         ident = free.pop(0)
         data = Header().pack() + frame
-        ring.write(BUFFERS + ident * RX_BUFFER, data)
-        ring.put(ident, [(ring.addr(BUFFERS + ident * RX_BUFFER), len(data),
-                          0)])
+        ofs = BUFFERS + ident * RX_BUFFER
+        ring.write(ofs, data)
+        ends = [len(data) * (i + 1) // pieces for i in range(pieces)]
+        ring.put(ident * (1 if ring.packed else pieces),
+                 [(ring.addr(ofs + begin), end - begin, 0)
+                  for begin, end in zip([0] + ends, ends)])
         return True
+
+    def reconnect(self, enabled=None):
+        """Waits until the switch is back after it died, and hands the rings
+        over as they are.  As QEMU does, it takes a split ring's position from
+        the ring and knows none of a packed ring but where that began."""
+        self.disconnect()
+        self.accept()
+        self.start(enabled, [1 << 15 if ring.packed else ring.position()
+                             for ring in self.rings])
 
     def try_receive(self, pair):
         """The next (header, frame) that came on 'pair', or None."""

@@ -31,11 +31,13 @@ BASE = 0x10000000
 RING_SIZE = 256
 
 # Layout of a ring's part of memory: descriptors, available ring or driver's
-# area, used ring or device's area, indirect tables, buffers.
+# area, used ring or device's area, indirect tables, buffers; and room to move
+# all but the buffers to.
 AVAIL = 0x1000
 USED = 0x2000
 TABLES = 0x3000
 BUFFERS = 0x4000
+SPARE = 0xc0000
 RING_MEMORY = 1 << 20
 
 
@@ -49,20 +51,30 @@ class Ring:
         self.index = index
         self.ofs = index * RING_MEMORY
         self.size = size
+        self.moved = 0
         self.kick_fd = None
         self.call_fd = None
 
+    def at(self, ofs):
+        return self.ofs + ofs + (self.moved if ofs < BUFFERS else 0)
+
     def addr(self, ofs):
-        return BASE + self.ofs + ofs
+        return BASE + self.at(ofs)
 
     def write(self, ofs, data):
-        self.memory[self.ofs + ofs:self.ofs + ofs + len(data)] = data
+        self.memory[self.at(ofs):self.at(ofs) + len(data)] = data
 
     def read(self, ofs, length):
-        return self.memory[self.ofs + ofs:self.ofs + ofs + length]
+        return self.memory[self.at(ofs):self.at(ofs) + length]
 
     def u16(self, ofs):
-        return struct.unpack_from("<H", self.memory, self.ofs + ofs)[0]
+        return struct.unpack_from("<H", self.memory, self.at(ofs))[0]
+
+    def move(self, to):
+        """Moves everything but the buffers by 'to' from where it belongs."""
+        data = self.read(0, BUFFERS)
+        self.moved = to
+        self.write(0, data)
 
     def set_descriptor(self, i, addr, length, flags=0, following=0):
         """'following' is the next descriptor's index in a split ring, and the

@@ -27,8 +27,8 @@ def add_arguments(parser):
     parser.add_argument("--features", default=",".join(FEATURES),
                         help="what pipelines may have (all of: %s)"
                         % ",".join(FEATURES))
-    parser.add_argument("--packets", type=int, default=100,
-                        help="packets of one case (100)")
+    parser.add_argument("--packets", type=int, default=150,
+                        help="packets of one case (150)")
     parser.add_argument("--no-offload", action="store_true",
                         help="neither with offload: tests the test")
     parser.add_argument("--shrink", type=int, default=120, metavar="SECONDS",

@@ -187,7 +187,15 @@ class Runner:
                 raise Broken("Open vSwitch refuses too many pipelines")
             return
         tally.add(case, result)
-        if differences:
+        if (differences and all(text.startswith(" group ")
+                                for text in differences)
+                and not self.fails(case)):
+            # On a busy machine Open vSwitch, with or without offload, may
+            # count a group's packets twice.
+            tally.unstable += 1
+            print("%s: differed in groups' counters, and not again: %s" % (
+                name, differences[0]), flush=True)
+        elif differences:
             self.fail(case, differences, name, tally)
 
     def run_many(self, seed, first, n_packets, tally):

@@ -40,25 +40,27 @@ def set_field(gen, field, value, match):
 
 
 def rewrites(gen, match):
-    """Which fields may be rewritten, given the match."""
+    """Which fields may be rewritten, given the match.  What no NIC can do is
+    rare, for it tests nothing."""
+    rnd = gen.rnd
     fields = ["eth_src", "eth_dst"]
     if match.eth_type == IPV4:
         fields += ["ip_src", "ip_dst", "ttl", "dscp", "ecn", "dec_ttl"]
     elif match.eth_type == IPV6:
         fields += ["ipv6_src", "ipv6_dst", "ttl", "dscp", "ecn", "dec_ttl"]
-        if gen.has("masked-set"):
+        if gen.has("masked-set", .15):
             fields += ["ipv6_label"]
     elif match.eth_type == ARP and gen.has("masked-set"):
         fields += ["arp_spa", "arp_tha", "arp_op"]
     if match.proto in (TCP, UDP) and match.kind != "ip" \
             and match.frag != "later":
         fields += ["tp_src", "tp_dst"]
-    if match.proto == SCTP and gen.has("masked-set") \
+    if match.proto == SCTP and gen.has("masked-set", .3) \
             and match.frag != "later":
         fields += ["tp_src", "tp_dst"]
-    if match.kind == "nd" and gen.has("masked-set"):
+    if match.kind == "nd" and gen.has("masked-set", .2):
         fields += ["nd_target"]
-    if match.kind == "mpls":
+    if match.kind == "mpls" and rnd.random() < .15:
         fields += ["mpls_label", "mpls_tc", "dec_mpls_ttl"]
     return fields
 
@@ -112,6 +114,10 @@ def mpls(gen, match, table):
     if match.kind != "mpls":
         return ["push_mpls:0x8847", "set_field:%d->mpls_label"
                 % rnd.randrange(1 << 20), output(gen, match)]
+    if gen.tunnels:
+        # Software's hash, and with it the source port of VXLAN and Geneve, is
+        # that of the packet with its label.
+        return ["pop_mpls:0x0800", output(gen, match)]
     below = FakeMatch()
     below.eth_type = rnd.choice((IPV4, IPV4, IPV6, MPLS))
     acts = ["pop_mpls:%#06x" % below.eth_type]
@@ -169,8 +175,8 @@ def make_groups(gen):
             gen.meter_ids.append(meter)
     if gen.has("groups", .3):
         for group in range(1, rnd.randint(2, 4)):
-            kind = rnd.choice(("all", "all", "all", "select", "indirect",
-                               "indirect"))
+            kind = rnd.choices(("all", "indirect", "select"),
+                               (12, 6, 1))[0]
             if kind == "select" and not gen.has("recirc"):
                 kind = "all"
             n = 1 if kind == "indirect" else rnd.randint(1, 3)
@@ -198,7 +204,7 @@ def make(gen, match, table):
         acts.append("group:%d" % rnd.choice(gen.group_ids))
         return ",".join(acts)
     if match.kind == "mpls" and gen.has("recirc", .5) or (
-            match.eth_type in (IPV4, IPV6) and gen.has("mpls", .08)):
+            match.eth_type in (IPV4, IPV6) and gen.has("mpls", .02)):
         return ",".join(acts + mpls(gen, match, table))
     if table + 1 < gen.n_tables and rnd.random() < .4:
         if rnd.random() < .4:

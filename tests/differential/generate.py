@@ -216,7 +216,7 @@ class Generator:
     def base_value(self, field):
         rnd = self.rnd
         special = {
-            "tos": (0, 0, 4, 0x2e << 2, 3, 1, 0xff), "ttl": (64, 64, 255, 2, 1),
+            "tos": (0, 0, 4, 0x2e << 2, 3, 1, 0xff), "ttl": (64, 64, 255, 255, 33, 2, 1),
             "proto": (TCP, UDP, ICMP, 132, 50, 253, ICMP6, IGMP),
             "icmp_type": (8, 0, 128, 129, 3), "icmp_code": (0, 1),
             "arp_op": (1, 2), "tcp_flags": (2, 0x12, 0x10, 0x11, 4, 0x100),
@@ -348,7 +348,8 @@ class Generator:
         _, name, eth_type, proto, _ = kind
         if name is None:
             eth_type = rnd.choice((IPV4, IPV4, IPV6, IPV6, ARP, ARP, 0x88b7,
-                                   0x88b7, VLAN, VLAN, 46))
+                                   0x88b7, VLAN, VLAN, IPV4,
+                                   IPV6, 46))
         packet = Packet(eth_type, proto or 0)
         if proto is None and eth_type in (IPV4, IPV6):
             packet.proto = rnd.choice((TCP, UDP, SCTP, 253,

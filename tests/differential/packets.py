@@ -271,14 +271,14 @@ def spoil(packet, rnd):
     """Gives 'packet' a defect at an edge of what parsers have to know."""
     length = len(packet.build())
     headers = 14 + 4 * len(packet.tags)
-    ways = ["cut", "pad", "odd", "big"]
+    ways = ["cut", "pad", "pad", "odd", "odd", "big"]
     if packet.l3 in (IPV4, IPV6) or packet.mpls:
-        ways += ["version", "ip_len", "ip_len", "frag", "frag", "cut_header",
+        ways += ["version", "ip_len", "ip_len", "frag", "cut_header",
                  "cut_header", "csum", "csum", "proto"]
     if packet.l3_type() == IPV4:
         ways += ["ip_csum", "options", "options", "ihl"]
     if packet.l3_type() == IPV6:
-        ways += ["ext", "ext", "ext_len"]
+        ways += ["ext", "ext_len"]
     if packet.proto == UDP:
         ways += ["udp_len", "no_csum"]
     if packet.proto == TCP:
@@ -288,7 +288,8 @@ def spoil(packet, rnd):
     if packet.nd_sll is not None or packet.nd_tll is not None:
         ways += ["nd_option_len"]
     if packet.tags:
-        ways += ["dei", "tpid", "no_tag", "two_tags", "cut_tag"]
+        ways += ["dei", "dei", "tpid", "no_tag", "no_tag", "two_tags",
+                 "cut_tag"]
     else:
         ways += ["tag", "two_tags", "tag_0"]
     if packet.mpls:
@@ -320,7 +321,7 @@ def spoil(packet, rnd):
     elif way == "csum":
         defects["bad_l4_csum"] = rnd.choice((1, 0x8000, 0xffff, 0x0100))
     elif way == "proto":
-        packet.proto = rnd.choice((0, ICMP, IGMP, TCP, UDP, 47, 50, ICMP6, 59,
+        packet.proto = rnd.choice((ICMP, IGMP, TCP, UDP, 47, 50, ICMP6, 59,
                                    SCTP, 136, 255))
     elif way == "ip_csum":
         defects["bad_ip_csum"] = rnd.choice((1, 0x8000, 0xffff))

@@ -27,8 +27,8 @@ def add_arguments(parser):
     parser.add_argument("--features", default=",".join(FEATURES),
                         help="what pipelines may have (all of: %s)"
                         % ",".join(FEATURES))
-    parser.add_argument("--packets", type=int, default=100,
-                        help="packets of one case (100)")
+    parser.add_argument("--packets", type=int, default=150,
+                        help="packets of one case (150)")
     parser.add_argument("--no-offload", action="store_true",
                         help="neither with offload: tests the test")
     parser.add_argument("--shrink", type=int, default=120, metavar="SECONDS",
@@ -187,7 +187,15 @@ class Runner:
                 raise Broken("Open vSwitch refuses too many pipelines")
             return
         tally.add(case, result)
-        if differences:
+        if (differences and all(text.startswith(" group ")
+                                for text in differences)
+                and not self.fails(case)):
+            # On a busy machine Open vSwitch, with or without offload, may
+            # count a group's packets twice.
+            tally.unstable += 1
+            print("%s: differed in groups' counters, and not again: %s" % (
+                name, differences[0]), flush=True)
+        elif differences:
             self.fail(case, differences, name, tally)
 
     def run_many(self, seed, first, n_packets, tally):

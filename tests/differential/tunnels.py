@@ -184,6 +184,6 @@ def wrap(gen, name, values, inner):
             outer.defects["no_csum"] = True
     outer.tunnel = (kind, header(gen, kind, values))
     outer.inner = inner
-    if rnd.random() < .12:
+    if rnd.random() < .07:
         spoil(outer, rnd)
     return outer

@@ -229,9 +229,11 @@ device_init_stats(struct vdpa_device *device)
         device->n_stats = n;
         device->stat_kinds = xcalloc(n, sizeof *device->stat_kinds);
         device->stats = xcalloc(n, sizeof *device->stats);
+        device->stat_names = names;
         classify_stats(names, n, device->stat_kinds);
+    } else {
+        free(names);
     }
-    free(names);
 }
 
 /* Returns true if DPDK still has the device: nothing of it may be touched
@@ -277,6 +279,64 @@ vdpa_device_get_stats(const struct vdpa_device *device,
         }
     }
     return n > 0;
+}
+
+/* Returns true if the statistic called 'name' counts what is a guest's own
+ * fault. */
+static bool
+is_guests_fault(const char *name)
+{
+    static const char *const words[] = {
+        "bad", "invalid", "exceed", "too many", "gone",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (strcasestr(name, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Says in the log what the guest of 'device' got wrong since the last call.
+ * To be called now and then. */
+void
+vdpa_device_warn(struct vdpa_device *device)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+    const struct vdpa_vhost_conn *conn = vdpa_vhost_get_conn(device->vhost);
+    unsigned int n_rings = conn ? conn->n_pairs * 2 : 0;
+
+    if (!device->n_stats || !device_is_there(device)) {
+        return;
+    }
+    for (unsigned int i = 0; i < MIN(n_rings, VDPA_MAX_QUEUES * 2); i++) {
+        const char *what = NULL;
+        uint64_t faults = 0;
+        int n;
+
+        n = rte_vdpa_get_stats(device->vdpa, i, device->stats,
+                               device->n_stats);
+        for (int j = 0; j < n; j++) {
+            const struct rte_vdpa_stat *stat = &device->stats[j];
+
+            if (stat->id < device->n_stats && stat->value
+                && is_guests_fault(device->stat_names[stat->id].name)) {
+                faults += stat->value;
+                what = device->stat_names[stat->id].name;
+            }
+        }
+        if (what && faults > device->faults[i]) {
+            VLOG_WARN_RL(&rl, "%s: what the guest %s on queue pair %u breaks "
+                         "the rules of virtio, %"PRIu64" times up to now "
+                         "(\"%s\"), so the device drops it or has stopped the "
+                         "queue.  Reset the guest's network driver; if that "
+                         "happens again, it is faulty or malicious",
+                         device->owner, i % 2 ? "sends" : "receives in", i / 2,
+                         faults, what);
+        }
+        device->faults[i] = faults;
+    }
 }
 
 /* Life
@@ -402,6 +462,7 @@ vdpa_device_close(struct vdpa_device *device)
         vdpa_devargs_probe(&device->devargs, NULL);
     }
     free(device->stat_kinds);
+    free(device->stat_names);
     free(device->stats);
     vdpa_devargs_destroy(&device->devargs);
     free(device->owner);

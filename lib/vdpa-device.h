@@ -45,9 +45,11 @@
 
 #include "ovs-atomic.h"
 #include "vdpa-devargs.h"
+#include "vdpa-vf.h"
 
 struct rte_vdpa_device;
 struct rte_vdpa_stat;
+struct rte_vdpa_stat_name;
 struct vdpa_vhost;
 struct vdpa_watch;
 
@@ -71,6 +73,11 @@ struct vdpa_device {
     unsigned int n_stats;
     uint8_t *stat_kinds;
     struct rte_vdpa_stat *stats;
+    struct rte_vdpa_stat_name *stat_names;
+
+    /* How often the guest broke the rules, on each virtqueue, as far as the
+     * log says. */
+    uint64_t faults[VDPA_MAX_QUEUES * 2];
 };
 
 int vdpa_device_open(const struct vdpa_devargs *, const char *owner,
@@ -80,6 +87,7 @@ int vdpa_device_open(const struct vdpa_devargs *, const char *owner,
 void vdpa_device_close(struct vdpa_device *);
 
 void vdpa_device_periodic(struct vdpa_device *);
+void vdpa_device_warn(struct vdpa_device *);
 bool vdpa_device_is_removed(const struct vdpa_device *);
 int vdpa_device_get_error(const struct vdpa_device *);
 bool vdpa_device_get_stats(const struct vdpa_device *, unsigned int virtqueue,

@@ -566,6 +566,9 @@ vdpa_ports_run(void)
 
         if (device) {
             vdpa_device_periodic(device);
+            if (poll) {
+                vdpa_device_warn(device);
+            }
             if (vdpa_device_get_error(device)) {
                 sset_add(&refused, port->name);
             }

@@ -436,9 +436,10 @@ static void
 limit_patience(const struct vdpa_vhost *vhost)
 {
     const struct timeval patience = { .tv_usec = MESSAGE_PATIENCE * 1000 };
-    DIR *dir = opendir("/proc/self/fd");
     struct dirent *entry;
+    DIR *dir;
 
+    dir = opendir("/proc/self/fd");
     while (dir && (entry = readdir(dir))) {
         struct sockaddr_un sun;
         socklen_t len = sizeof sun - 1;

@@ -685,9 +685,9 @@ def die_in_traffic(path, peer_path, times):
                 for command in ("stop-vswitchd", "KILL"), ("start-vswitchd",):
                     process = sandbox(*command)
                     while process.poll() is None:
+                        stream.lose()
                         stream.pump()
                     assert process.returncode == 0, command
-                stream.lose()
                 arrived = stream.arrived
                 peer.reconnect()
                 guest.reconnect()

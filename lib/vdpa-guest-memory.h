@@ -69,7 +69,7 @@ static inline uint8_t *
 vdpa_guest_memory_find(const struct vdpa_guest_memory *memory,
                        unsigned int *hintp, uint64_t gpa, uint64_t *lenp)
 {
-    const struct vdpa_guest_region *region = &memory->regions[*hintp];
+    const struct vdpa_guest_region *region = memory->regions + (*hintp);
 
     if (OVS_UNLIKELY(gpa - region->gpa >= region->size)) {
         unsigned int i;

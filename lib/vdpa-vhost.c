@@ -57,6 +57,9 @@ struct vhost_user_msg {
  * answer, in milliseconds.  Meanwhile no other guest's messages are read. */
 #define MESSAGE_PATIENCE 500
 
+/* Where this process's open files are listed. */
+#define OPEN_FILES "/proc/self/fd"
+
 /* All sockets, by their path.  librte_vhost's callbacks know the path only. */
 static struct ovs_mutex vhosts_mutex = OVS_MUTEX_INITIALIZER;
 static struct hmap vhosts OVS_GUARDED_BY(vhosts_mutex)
@@ -439,7 +442,7 @@ limit_patience(const struct vdpa_vhost *vhost)
     struct dirent *entry;
     DIR *dir;
 
-    dir = opendir("/proc/self/fd");
+    dir = opendir(OPEN_FILES);
     while (dir && (entry = readdir(dir))) {
         struct sockaddr_un sun;
         socklen_t len = sizeof sun - 1;

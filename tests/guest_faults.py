@@ -688,9 +688,19 @@ def die_in_traffic(path, peer_path, times):
                         stream.lose()
                         stream.pump()
                     assert process.returncode == 0, command
-                arrived = stream.arrived
+                arrived, back = stream.arrived, stream.back_arrived
                 peer.reconnect()
                 guest.reconnect()
+
+                def again():
+                    # Until the other's device is there too.
+                    stream.lose()
+                    stream.pump()
+                    return (stream.arrived > arrived
+                            and stream.back_arrived > back)
+
+                wait(again, "packets flow again")
+                stream.lose()
                 stream.flow()
                 print("packed" if packed else "split", "in pieces of", pieces,
                       "sent", stream.sent, "arrived before", arrived,

@@ -193,6 +193,27 @@ vhost_ready_rings(const struct vdpa_vhost *vhost)
     return rings;
 }
 
+/* Says in the log, once, that ring 'i' of the guest of 'vhost' is not served
+ * any more, if that is so.  Any thread. */
+static void
+vhost_warn_ring(struct vdpa_vhost *vhost, unsigned int i)
+{
+    const char *reason = vdpa_virtq_stopped(&vhost->virtqs[i]);
+    uint32_t told;
+
+    if (!reason) {
+        return;
+    }
+    atomic_or(&vhost->told_stopped, ring_bit(i), &told);
+    if (!(told & ring_bit(i))) {
+        VLOG_WARN_RL(&rl, "%s: the queue on which the guest %s, of queue pair "
+                     "%u, is not served any more: %s.  Reset the guest's "
+                     "network driver; if that happens again, it is faulty or "
+                     "malicious", vhost->name, i % 2 ? "sends" : "receives",
+                     i / 2, reason);
+    }
+}
+
 /* Starts serving 'ring' of 'vhost'.  Returns true if successful. */
 static bool
 vhost_start_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring)
@@ -201,6 +222,7 @@ vhost_start_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring)
     struct rte_vhost_vring vring;
     uint16_t position, used;
     const char *reason;
+    uint32_t told;
 
     memset(&setup, 0, sizeof setup);
     memset(&vring, 0, sizeof vring);
@@ -229,6 +251,7 @@ vhost_start_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring)
                      vhost->name, ring, vhost->path, reason);
         return false;
     }
+    atomic_and(&vhost->told_stopped, ~ring_bit(ring), &told);
     return true;
 }
 
@@ -239,8 +262,10 @@ vhost_stop_rings(struct vdpa_vhost *vhost, int vid, uint32_t rings)
 {
     for (unsigned int i = 0; i < vhost->max_pairs * 2; i++) {
         if (rings & ring_bit(i)) {
-            uint16_t position = vdpa_virtq_stop(&vhost->virtqs[i]);
+            uint16_t position;
 
+            vhost_warn_ring(vhost, i);
+            position = vdpa_virtq_stop(&vhost->virtqs[i]);
             rte_vhost_set_vring_base(vid, i, position, position);
         }
     }
@@ -695,6 +720,7 @@ vdpa_vhost_open(const struct vdpa_vhost_config *config,
     vhost->changed_cb = config->changed_cb;
     vhost->aux = config->aux;
     ovs_mutex_unlock(&vhost->mutex);
+    atomic_init(&vhost->told_stopped, 0);
     atomic_init(&vhost->changed, false);
     atomic_init(&vhost->announce, false);
     vdpa_guest_memory_catch_sigbus();
@@ -791,7 +817,7 @@ vdpa_vhost_run(struct vdpa_vhost *vhost)
 
 /* Says in the log which rings of the guest of 'vhost', if any, are not served
  * any more since they broke the rules.  To be called now and then, from the
- * main thread. */
+ * main thread: a guest that stays is to be told of before it goes. */
 void
 vdpa_vhost_warn(struct vdpa_vhost *vhost)
 {
@@ -800,22 +826,11 @@ vdpa_vhost_warn(struct vdpa_vhost *vhost)
     if (!conn || vhost->device) {
         return;
     }
-    if (conn->serial != vhost->told_serial) {
-        vhost->told_serial = conn->serial;
-        vhost->told_stopped = 0;
-    }
     for (unsigned int i = 0; i < conn->n_pairs * 2; i++) {
         uint32_t enabled = i % 2 ? conn->tx_enabled : conn->rx_enabled;
-        const char *reason = vdpa_virtq_stopped(&vhost->virtqs[i]);
 
-        if (reason && enabled & (UINT32_C(1) << i / 2)
-            && !(vhost->told_stopped & ring_bit(i))) {
-            vhost->told_stopped |= ring_bit(i);
-            VLOG_WARN_RL(&rl, "%s: the queue on which the guest %s, of queue "
-                         "pair %u, is not served any more: %s.  Reset the "
-                         "guest's network driver; if that happens again, it "
-                         "is faulty or malicious", vhost->name,
-                         i % 2 ? "sends" : "receives", i / 2, reason);
+        if (enabled & (UINT32_C(1) << i / 2)) {
+            vhost_warn_ring(vhost, i);
         }
     }
 }

@@ -90,8 +90,7 @@ struct vdpa_vhost {
     void *aux OVS_GUARDED;
 
     atomic_bool changed;                /* For vdpa_vhost_run(). */
-    uint32_t told_stopped;              /* Of 'virtqs'.  The main thread's. */
-    unsigned int told_serial;
+    atomic_uint32_t told_stopped;       /* Of 'virtqs': named in the log. */
 
     /* What a guest that has moved here would announce itself by. */
     atomic_bool announce;

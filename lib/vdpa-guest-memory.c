@@ -86,15 +86,12 @@ vdpa_guest_memory_log__(const struct vdpa_guest_memory *memory, uint64_t gpa,
         return;
     }
 
-    /* What was written must be there when its bit is seen. */
-    atomic_thread_fence(memory_order_release);
+    /* A bit that is set already may be about to be cleared by the hypervisor,
+     * which then reads the page: so there is no look before, and what was
+     * written is there when the bit is seen. */
     for (uint64_t page = gpa / LOG_PAGE; page <= last; page++) {
-        uint8_t *byte = &memory->log[page / 8];
-        uint8_t bit = 1u << page % 8;
-
-        if (!(__atomic_load_n(byte, __ATOMIC_RELAXED) & bit)) {
-            __atomic_fetch_or(byte, bit, __ATOMIC_RELAXED);
-        }
+        __atomic_fetch_or(&memory->log[page / 8], 1u << page % 8,
+                          __ATOMIC_SEQ_CST);
     }
 }
 

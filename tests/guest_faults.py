@@ -6,6 +6,7 @@
 import os
 import random
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -223,7 +224,13 @@ def leave_messages_unfinished(path, other_path):
 class Stream:
     """Numbered packets in both directions between 'guest', that changes, and
     'peer', that does not.  None may come twice or out of order, and of what
-    the guest sends none may be missing unless lose() says so."""
+    the guest sends none may be missing unless lose() says so.
+
+    The guest sends no more at a time than the peer has buffers for: a PMD
+    thread that was busy elsewhere passes all it finds at once, and this
+    process reads nothing meanwhile."""
+
+    WINDOW = RING_SIZE // 2
 
     def __init__(self, guest, peer):
         self.guest = guest
@@ -234,6 +241,7 @@ class Stream:
         self.back_arrived = -1
         self.back = 0
         self.may_lose = 0           # Of that, what is before.
+        self.probe = 0              # When one more may go all the same.
 
     @staticmethod
     def number(frame, src):
@@ -245,11 +253,21 @@ class Stream:
         return ether(src, dst, ipv4(UDP, udp(b"flow" + struct.pack(
             "!Q", number) + bytes(number % 1000))))
 
+    def may_send(self):
+        """What got lost never arrives: now and then one packet goes that is
+        beyond the window, and opens it when it comes."""
+        if self.sent - self.arrived <= self.WINDOW:
+            return True
+        if time.monotonic() < self.probe:
+            return False
+        self.probe = time.monotonic() + 0.02
+        return True
+
     def pump(self, sending=True):
         """One round."""
         guest, peer = self.guest, self.peer
         for pair in range(guest.pairs if sending else 0):
-            if pair in self.pairs and guest.send_later(
+            if pair in self.pairs and self.may_send() and guest.send_later(
                     self.frame(A, B, self.sent), self.pairs[0], self.pieces):
                 self.sent += 1
         if sending and peer.send_later(self.frame(B, A, self.back_sent)):
@@ -677,6 +695,18 @@ def sandbox(*command):
                             stdout=subprocess.DEVNULL)
 
 
+def stall(stream):
+    """The switch does nothing for a while, and loses nothing by it."""
+    with open("ovs-vswitchd.pid") as file:
+        pid = int(file.read())
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        stream.pump()
+    os.kill(pid, signal.SIGCONT)
+    stream.flow()
+
+
 def die_in_traffic(path, peer_path, times):
     """No buffer of the guests is lost by it, or used twice, and no packet
     arrives twice."""
@@ -688,6 +718,7 @@ def die_in_traffic(path, peer_path, times):
             stream = Stream(guest, peer)
             stream.pieces = pieces
             stream.flow()
+            stall(stream)
             for _ in range(times):
                 end = time.monotonic() + random.random() / 10
                 while time.monotonic() < end:

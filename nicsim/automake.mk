@@ -8,6 +8,7 @@ dist_man_MANS += nicsim/nicsimd.8 nicsim/nicsimctl.8
 # The device.
 sbin_PROGRAMS += nicsim/nicsimd
 nicsim_nicsimd_SOURCES = \
+	nicsim/bytes.h \
 	nicsim/hw.h \
 	nicsim/rule-format.c \
 	nicsim/rule-format.h \
@@ -72,6 +73,7 @@ nicsim_nicsimd_LDADD = $(DPDK_LIBS)
 # Its tool.
 sbin_PROGRAMS += nicsim/nicsimctl
 nicsim_nicsimctl_SOURCES = \
+	nicsim/bytes.h \
 	nicsim/hw.h \
 	nicsim/nicsimctl.c \
 	nicsim/rule-format.c \
@@ -85,6 +87,7 @@ nicsim_nicsimctl_LDADD = $(JANSSON_LIBS)
 # The driver, for "-d".  DPDK wants the names of its own drivers.
 pkglib_LTLIBRARIES += nicsim/librte_net_nicsim.la
 nicsim_librte_net_nicsim_la_SOURCES = \
+	nicsim/bytes.h \
 	nicsim/hw.h \
 	nicsim/driver/nicsim-ethdev.c \
 	nicsim/driver/nicsim-ethdev.h \

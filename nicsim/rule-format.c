@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nicsim/bytes.h"
+
 /* The first name of an item is the one that is shown. */
 static const struct {
     const char *name;
@@ -233,19 +235,6 @@ put(struct text *t, const char *format, ...)
             t->len = t->size - 1;
         }
     }
-}
-
-static bool
-is_zero(const void *data_, size_t n)
-{
-    const uint8_t *data = data_;
-
-    while (n--) {
-        if (data[n]) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* Returns how many leading bits of 'mask' are 1, or -1 if there are others. */

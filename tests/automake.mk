@@ -36,6 +36,7 @@ TESTSUITE_AT += \
 	tests/nicsim-vdpa-guest.at
 check_PROGRAMS += tests/nicsim-host
 tests_nicsim_host_SOURCES = \
+	nicsim/bytes.h \
 	nicsim/hw.h \
 	nicsim/rule-format.c \
 	nicsim/rule-format.h \

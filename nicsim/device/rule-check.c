@@ -15,6 +15,7 @@
 #include "log.h"
 #include "meter.h"
 #include "nic.h"
+#include "nicsim/bytes.h"
 #include "nicsim/rule-format.h"
 
 #define ALL_ITEMS   ((NICSIM_ITEM_LAST << 1) - 1)
@@ -65,19 +66,6 @@ static const struct {
     PART(nd_target, NICSIM_P_ND, NICSIM_ITEM_ND_NS),
 #undef PART
 };
-
-static bool
-is_zero(const void *data_, size_t n)
-{
-    const uint8_t *data = data_;
-
-    while (n--) {
-        if (data[n]) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static int
 culprit(struct nicsim_rule_op *op, enum nicsim_culprit what, uint32_t arg,

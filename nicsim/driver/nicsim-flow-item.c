@@ -12,21 +12,9 @@
 #include <rte_ether.h>
 #include <rte_ip.h>
 
+#include "nicsim/bytes.h"
 #include "nicsim-flow.h"
 #include "nicsim-port.h"
-
-static bool
-is_zero(const void *data_, size_t n)
-{
-    const uint8_t *data = data_;
-
-    while (n--) {
-        if (*data++) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /* Ethernet and VLAN. */
 

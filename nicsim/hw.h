@@ -86,8 +86,6 @@
 #define NICSIM_TEXT_LEN    128
 #define NICSIM_NAME_LEN    64
 
-#define NICSIM_CACHE_LINE  64
-
 /* Functions and vports.
  *
  * A function's number holds its kind and, but for the PF, the VF's index. */

@@ -82,15 +82,22 @@ ask(struct nicsim_msg *msg, enum nicsim_msg_type type)
     return msg->status;
 }
 
+/* Asks what nicsimd always has an answer to. */
+static void
+must_ask(struct nicsim_msg *msg, enum nicsim_msg_type type)
+{
+    if (ask(msg, type)) {
+        fail("nicsimd refused: %s", msg->text);
+    }
+}
+
 static const struct nicsim_ctl_info *
 ask_info(void)
 {
     static struct nicsim_msg msg;
 
     memset(&msg, 0, sizeof msg);
-    if (ask(&msg, NICSIM_CTL_INFO)) {
-        fail("nicsimd refused: %s", msg.text);
-    }
+    must_ask(&msg, NICSIM_CTL_INFO);
     return &msg.ctl_info;
 }
 
@@ -101,9 +108,7 @@ ask_vport(uint32_t vport)
 
     memset(&msg, 0, sizeof msg);
     msg.ctl_vport.vport = vport;
-    if (ask(&msg, NICSIM_CTL_VPORT)) {
-        fail("nicsimd refused: %s", msg.text);
-    }
+    must_ask(&msg, NICSIM_CTL_VPORT);
     return &msg.ctl_vport;
 }
 
@@ -126,9 +131,7 @@ ask_vdpa(uint32_t vport)
 
     memset(&msg, 0, sizeof msg);
     msg.ctl_vdpa.vport = vport;
-    if (ask(&msg, NICSIM_CTL_VDPA)) {
-        fail("nicsimd refused: %s", msg.text);
-    }
+    must_ask(&msg, NICSIM_CTL_VDPA);
     return &msg.ctl_vdpa;
 }
 

@@ -492,22 +492,35 @@ serve_create(struct host *host, struct nicsim_rule_op *op, bool validate,
     return error;
 }
 
+/* As get_function(), for what is of the switch only, which is named 'what'. */
+static int
+get_switch_function(struct host *host, uint32_t id, const char *what,
+                    char *why)
+{
+    struct function *fn = NULL;
+    int error;
+
+    error = get_function(host, id, &fn, why);
+    if (error) {
+        return error;
+    }
+    return (NICSIM_FN_KIND(id) == NICSIM_FN_VF
+            ? refuse(EPERM, why, "%s is not of the switch: it can have no %s",
+                     function_name(fn), what)
+            : 0);
+}
+
 static int
 serve_rule(struct host *host, struct request *req, char *why)
 {
     struct nicsim_rule_op *op = &req->msg->rule;
     struct nic *nic = host->nic;
-    struct function *fn;
     struct rule *rule;
     int error;
 
-    error = get_function(host, op->fn, &fn, why);
+    error = get_switch_function(host, op->fn, "rules", why);
     if (error) {
         return error;
-    }
-    if (NICSIM_FN_KIND(op->fn) == NICSIM_FN_VF) {
-        return refuse(EPERM, why, "%s is not of the switch: it can have no "
-                      "rules", function_name(fn));
     }
     switch (req->msg->type) {
     case NICSIM_RULE_VALIDATE:
@@ -549,16 +562,11 @@ serve_meter(struct host *host, struct request *req, char *why)
 {
     struct nicsim_meter_op *op = &req->msg->meter;
     struct meters *meters = host->nic->meters;
-    struct function *fn;
     int error;
 
-    error = get_function(host, op->fn, &fn, why);
+    error = get_switch_function(host, op->fn, "meters", why);
     if (error) {
         return error;
-    }
-    if (NICSIM_FN_KIND(op->fn) == NICSIM_FN_VF) {
-        return refuse(EPERM, why, "%s is not of the switch: it can have no "
-                      "meters", function_name(fn));
     }
     switch (req->msg->type) {
     case NICSIM_METER_CREATE:

@@ -414,6 +414,29 @@ mtr_create(struct rte_eth_dev *dev, uint32_t id, struct rte_mtr_params *params,
     return ret;
 }
 
+/* Has the NIC's 'meter' follow 'profile' and 'policy' from now on.  Returns 0
+ * or, with 'error' filled, a negative errno. */
+static int
+update_meter(struct nicsim_port *port, struct meter *meter,
+             struct profile *profile, struct policy *policy,
+             struct rte_mtr_error *error)
+{
+    struct nicsim_msg msg;
+    int ret;
+
+    configure(&msg, meter->hw_id, profile, policy);
+    ret = call(port, NICSIM_METER_UPDATE, &msg, error);
+    if (!ret) {
+        profile->object.n_users++;
+        policy->object.n_users++;
+        meter->profile->object.n_users--;
+        meter->policy->object.n_users--;
+        meter->profile = profile;
+        meter->policy = policy;
+    }
+    return ret;
+}
+
 /* Forgets 'meter'. */
 static void
 drop_meter(struct meter *meter)
@@ -466,7 +489,6 @@ mtr_profile_update(struct rte_eth_dev *dev, uint32_t id, uint32_t profile_id,
 {
     struct nicsim_port *port = dev->data->dev_private;
     struct profile *profile;
-    struct nicsim_msg msg;
     struct meter *meter;
     int ret = -ENOENT;
 
@@ -477,13 +499,7 @@ mtr_profile_update(struct rte_eth_dev *dev, uint32_t id, uint32_t profile_id,
         refuse(error, ENOENT, RTE_MTR_ERROR_TYPE_METER_PROFILE_ID,
                "meter: there is no profile %u", profile_id);
     } else if (meter) {
-        configure(&msg, meter->hw_id, profile, meter->policy);
-        ret = call(port, NICSIM_METER_UPDATE, &msg, error);
-        if (!ret) {
-            meter->profile->object.n_users--;
-            meter->profile = profile;
-            meter->profile->object.n_users++;
-        }
+        ret = update_meter(port, meter, profile, meter->policy, error);
     }
     pthread_mutex_unlock(&mutex);
     return ret;
@@ -495,7 +511,6 @@ mtr_policy_update(struct rte_eth_dev *dev, uint32_t id, uint32_t policy_id,
 {
     struct nicsim_port *port = dev->data->dev_private;
     struct policy *policy;
-    struct nicsim_msg msg;
     struct meter *meter;
     int ret = -ENOENT;
 
@@ -506,13 +521,7 @@ mtr_policy_update(struct rte_eth_dev *dev, uint32_t id, uint32_t policy_id,
         refuse(error, ENOENT, RTE_MTR_ERROR_TYPE_METER_POLICY_ID,
                "meter: there is no policy %u", policy_id);
     } else if (meter) {
-        configure(&msg, meter->hw_id, meter->profile, policy);
-        ret = call(port, NICSIM_METER_UPDATE, &msg, error);
-        if (!ret) {
-            meter->policy->object.n_users--;
-            meter->policy = policy;
-            meter->policy->object.n_users++;
-        }
+        ret = update_meter(port, meter, meter->profile, policy, error);
     }
     pthread_mutex_unlock(&mutex);
     return ret;

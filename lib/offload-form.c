@@ -217,21 +217,6 @@ offload_form_learn_shape(uint16_t domain, const struct rte_flow_attr *attr,
 }
 
 void
-offload_form_forget(uint16_t domain)
-    OVS_EXCLUDED(mutex)
-{
-    struct nic *nic;
-
-    ovs_mutex_lock(&mutex);
-    nic = get_nic(domain);
-    if (nic) {
-        shash_clear_free_data(&nic->shapes);
-        nic->settled = nic->forms = 0;
-    }
-    ovs_mutex_unlock(&mutex);
-}
-
-void
 offload_form_format(struct ds *s, uint16_t domain)
     OVS_EXCLUDED(mutex)
 {

@@ -93,10 +93,6 @@ void offload_form_learn_shape(uint16_t domain,
                               const struct rte_flow_action *actions,
                               const char *words);
 
-/* Forgets all that was learned of 'domain', which is gone: another NIC may get
- * its number. */
-void offload_form_forget(uint16_t domain);
-
 /* Appends what was learned of 'domain', in lines that begin with two spaces;
  * nothing if that is nothing. */
 void offload_form_format(struct ds *, uint16_t domain);

@@ -4,7 +4,7 @@
 """Random actions of a rule, and groups and meters."""
 
 import tunnels
-from packets import ARP, FIELDS, ICMP6, IPV4, IPV6, MPLS, SCTP, TCP, UDP
+from packets import ARP, FIELDS, IPV4, IPV6, MPLS, SCTP, TCP, UDP
 
 
 def output(gen, match):
@@ -19,7 +19,6 @@ def output(gen, match):
 def set_field(gen, field, value, match):
     """Sets 'field', under a mask at times."""
     import generate
-    rnd = gen.rnd
     bits = FIELDS[field]
     name = {"tp_src": {TCP: "tcp_src", UDP: "udp_src", SCTP: "sctp_src"},
             "tp_dst": {TCP: "tcp_dst", UDP: "udp_dst", SCTP: "sctp_dst"},

@@ -44,11 +44,14 @@ class Bench:
 
     @contextlib.contextmanager
     def point(self):
-        """Ends all that is started within."""
-        outer = self.stack
+        """Ends all that is started within.  That has a directory of its own:
+        testpmd leaves its sockets, and does not take what it finds; and what
+        others have logged must not be taken for its words."""
+        outer = self.stack, self.dir
         with contextlib.ExitStack() as self.stack:
+            self.dir = tempfile.mkdtemp(prefix="point-", dir=self.dir)
             yield
-        self.stack = outer
+        self.stack, self.dir = outer
 
     def alternate(self, title, measures):
         """Calls each of the 'measures', a dictionary of functions, in each

@@ -16,6 +16,8 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/vdpa-format.h \
 	nicsim/device/checksum.c \
 	nicsim/device/checksum.h \
+	nicsim/device/coalesce.c \
+	nicsim/device/coalesce.h \
 	nicsim/device/ctl.c \
 	nicsim/device/ctl.h \
 	nicsim/device/dma.c \

@@ -60,7 +60,7 @@
 #include <stdint.h>
 
 #define NICSIM_MAGIC       0x6e696373   /* "nics". */
-#define NICSIM_HW_VERSION  2
+#define NICSIM_HW_VERSION  3
 
 #define NICSIM_MAX_VFS     64
 #define NICSIM_MAX_QUEUES  16           /* Queue pairs of one function. */
@@ -769,6 +769,8 @@ struct nicsim_vdpa_queue {
                                          * headers. */
     uint64_t kicks;                     /* Doorbells taken. */
     uint64_t calls;                     /* Interrupts sent. */
+    uint64_t joined;                    /* Of the frames, segments that became
+                                         * part of the one before. */
     uint64_t errors[NICSIM_VQ_N_ERRORS];
 };
 

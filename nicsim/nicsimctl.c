@@ -416,6 +416,9 @@ vdpa_text(uint32_t vport)
         }
         printf(", size %u, position %#x, %"PRIu64" kicks, %"PRIu64" calls",
                q->size, q->used_idx, q->kicks, q->calls);
+        if (q->joined) {
+            printf(", %"PRIu64" segments joined", q->joined);
+        }
         for (int j = 0; j < NICSIM_VQ_N_ERRORS; j++) {
             if (q->errors[j]) {
                 printf(", %s %"PRIu64, vdpa_error_name(j), q->errors[j]);
@@ -489,7 +492,7 @@ vdpa_json(uint32_t vport)
                 set(errors, vdpa_error_name(j), json_integer(q->errors[j]));
             }
         }
-        append(queues, json_pack("{sisssssbsisIsIsIsIsIso}",
+        append(queues, json_pack("{sisssssbsisIsIsIsIsIsIso}",
                                  "virtqueue", (int) i,
                                  "state", vdpa_state_name(q->state),
                                  "why", vdpa_error_name(q->why),
@@ -500,6 +503,7 @@ vdpa_json(uint32_t vport)
                                  "bytes", (json_int_t) q->done.bytes,
                                  "kicks", (json_int_t) q->kicks,
                                  "calls", (json_int_t) q->calls,
+                                 "joined", (json_int_t) q->joined,
                                  "errors", errors));
     }
     return json_pack("{sbsIsbsIsIsIso}",

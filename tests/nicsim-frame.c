@@ -49,8 +49,9 @@ parse_mac(const char *s, uint8_t *mac)
     }
 }
 
-/* The checksum, as simply as can be: the device's is another. */
-static uint32_t
+/* The Internet checksum's sum of 'n' bytes and 'sum', folded: as simply as can
+ * be, for the device's is another. */
+uint32_t
 sum16(const uint8_t *data, uint32_t n, uint32_t sum)
 {
     for (uint32_t i = 0; i < n; i++) {

@@ -263,6 +263,8 @@ static const struct {
     { "tso4", VIRTIO_NET_F_HOST_TSO4 },
     { "tso6", VIRTIO_NET_F_HOST_TSO6 },
     { "ecn", VIRTIO_NET_F_HOST_ECN },
+    { "gtso4", VIRTIO_NET_F_GUEST_TSO4 },
+    { "gtso6", VIRTIO_NET_F_GUEST_TSO6 },
 };
 
 /* The shape of chains that the words say: pieces=N[,N...], indirect; and what
@@ -518,6 +520,34 @@ take_frame(struct guest *g, struct queue *q, const struct shape *shape,
     return total;
 }
 
+/* Prints what 'h' says of the frame, 'data', of 'len' bytes, and completes its
+ * checksum if that is asked for, as a guest does. */
+static void
+print_header(const header *h, uint8_t *data, uint32_t len)
+{
+    bool tso = h->gso_type == VIRTIO_NET_HDR_GSO_TCPV4
+               || h->gso_type == VIRTIO_NET_HDR_GSO_TCPV6;
+    uint32_t field = h->csum_start + h->csum_offset;
+
+    if (h->flags == VIRTIO_NET_HDR_F_DATA_VALID && !h->gso_type) {
+        printf(" valid");
+    } else if (h->flags == VIRTIO_NET_HDR_F_NEEDS_CSUM && tso
+               && h->csum_offset == 16 && field + 2 <= len) {
+        uint16_t sum = sum16(data + h->csum_start, len - h->csum_start, 0);
+
+        data[field] = ~sum >> 8;
+        data[field + 1] = ~sum;
+        printf(" tso%d=%d", h->gso_type == VIRTIO_NET_HDR_GSO_TCPV4 ? 4 : 6,
+               h->gso_size);
+        if (h->hdr_len
+            != h->csum_start + (data[h->csum_start + 12] >> 4) * 4) {
+            printf(" and a wrong length of headers");
+        }
+    } else if (h->flags || h->gso_type) {
+        printf(" and odd flags");
+    }
+}
+
 /* vrx GUEST [q=N] [count=N] [quiet] [SHAPE]: prints the next frames.  With
  * 'quiet' it only says how many came. */
 void
@@ -549,10 +579,8 @@ cmd_vrx(char **words, int n)
         if (n_bufs > 1) {
             printf(" bufs %d", n_bufs);
         }
-        printf("%s%s: ",
-               h.flags & VIRTIO_NET_HDR_F_DATA_VALID ? " valid" : "",
-               h.flags & ~VIRTIO_NET_HDR_F_DATA_VALID || h.gso_type
-               ? " and odd flags" : "");
+        print_header(&h, data, len);
+        printf(": ");
         frame_print(data, len);
         putchar('\n');
     }

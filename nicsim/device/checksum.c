@@ -107,13 +107,11 @@ crc_packet(struct packet *p, uint32_t ofs, uint32_t n)
     return rte_cpu_to_le_32(~crc);
 }
 
-/* The folded sum of the pseudo header for the addresses in the IP header at
- * offset 'l3_ofs' of 'p'. */
-static uint16_t
-sum_pseudo(const struct packet *p, uint16_t l3_ofs, bool ipv6, uint8_t proto,
-           uint32_t l4_len)
+/* The folded sum of the pseudo header for the addresses in the IP header
+ * 'l3'. */
+uint16_t
+checksum_pseudo(const uint8_t *l3, bool ipv6, uint8_t proto, uint32_t l4_len)
 {
-    const uint8_t *l3 = p->data + l3_ofs;
     uint64_t sum = rte_cpu_to_be_16(proto);
 
     sum += rte_cpu_to_be_32(l4_len);
@@ -143,7 +141,7 @@ checksum_fill_l4(struct packet *p, uint16_t l3_ofs, bool ipv6, uint8_t proto,
 
     memset(field, 0, 2);
     sum = ~fold((uint64_t) sum_packet(p, l4_ofs, l4_len)
-                + sum_pseudo(p, l3_ofs, ipv6, proto, l4_len));
+                + checksum_pseudo(p->data + l3_ofs, ipv6, proto, l4_len));
     if (proto == IPPROTO_UDP && !sum) {
         sum = UINT16_MAX;
     }
@@ -283,8 +281,9 @@ checksum_verify(struct packet *p)
             }
         }
         sum = fold((uint64_t) sum_packet(p, p->l4_ofs, l4_len)
-                   + sum_pseudo(p, p->l3_ofs, !(present & NICSIM_P_IPV4),
-                                p->l4_proto, l4_len));
+                   + checksum_pseudo(p->data + p->l3_ofs,
+                                     !(present & NICSIM_P_IPV4), p->l4_proto,
+                                     l4_len));
         good = sum == UINT16_MAX;
     } else {
         return;

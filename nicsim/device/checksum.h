@@ -14,6 +14,8 @@ struct packet;
 bool checksum_fill(struct packet *);
 bool checksum_fill_partial(struct packet *, uint32_t start, uint32_t offset);
 void checksum_verify(struct packet *);
+uint16_t checksum_pseudo(const uint8_t *l3, bool ipv6, uint8_t proto,
+                         uint32_t l4_len);
 void checksum_fill_ipv4(uint8_t *l3);
 void checksum_fill_l4(struct packet *, uint16_t l3_ofs, bool ipv6,
                       uint8_t proto, uint32_t l4_ofs, uint32_t field_ofs,

@@ -485,12 +485,13 @@ main(int argc, char *argv[])
     nic.frames = alloc_packets(BURST);
     nic.segments = alloc_packets(BURST);
     nic.copies = alloc_packets(MAX_COPIES);
+    nic.growing = vdpa_growing_create();
     nic.random = rte_rdtsc() | 1;
     nic.meters = meters_create();
     nic.rules = nic.meters ? rule_table_create(nic.opts.table_size, nic.meters)
                 : NULL;
     nic.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (!nic.rules || nic.epoll_fd < 0) {
+    if (!nic.growing || !nic.rules || nic.epoll_fd < 0) {
         fatal("out of memory");
     }
     functions_init(&nic);

@@ -138,6 +138,7 @@ struct nic {
     bool vqs_without_kick;              /* One of these has no doorbell. */
     struct virtq *dirty_vqs[NICSIM_MAX_VFS * NICSIM_MAX_QUEUES];
     uint32_t n_dirty_vqs;
+    struct vdpa_growing *growing;       /* A frame to one of them. */
 
     /* Where packets in flight are: as they were fetched, and cut ones. */
     struct packet *frames;              /* BURST. */

@@ -8,30 +8,44 @@
 #include <rte_prefetch.h>
 
 #include "checksum.h"
+#include "coalesce.h"
 #include "function.h"
 #include "log.h"
 #include "nic.h"
 #include "packet.h"
 #include "parser.h"
 #include "rss.h"
+#include "util.h"
 #include "virtq.h"
 #include "vnet.h"
 
 /* Chains that one frame may take. */
 #define MAX_CHAINS VIRTQ_MAX_PIECES
 
-/* Room for a frame in a guest's memory. */
+/* Room for a frame in a guest's memory: chains from the ring's position on,
+ * none of which was given back yet. */
 struct room {
     struct virtq_chain chains[MAX_CHAINS];
     uint32_t n;                         /* Of them. */
     uint16_t n_pieces;
     struct packet_frag pieces[VIRTQ_MAX_PIECES];
+    struct virtq_pos end;               /* Behind the chains. */
+    uint64_t len;                       /* Bytes of them all. */
 };
 
 /* Where the next byte goes. */
 struct cursor {
     const struct packet_frag *piece;
     uint32_t ofs;
+};
+
+/* The one frame that may still grow: it is in a guest's memory, but the guest
+ * was not told of it. */
+struct vdpa_growing {
+    struct virtq *vq;                   /* NULL: there is none. */
+    struct coalescer frame;
+    struct room room;
+    struct cursor end;                  /* Of the frame. */
 };
 
 /* Writes 'n' bytes, for which there is room. */
@@ -53,16 +67,13 @@ scatter(struct cursor *at, const uint8_t *src, uint32_t n)
     }
 }
 
+/* Writes 'p' but for its first 'skip' bytes, which are headers. */
 static void
-scatter_packet(const struct room *room, const vnet_header *h,
-               uint32_t header_len, const struct packet *p)
+scatter_packet(struct cursor *at, const struct packet *p, uint32_t skip)
 {
-    struct cursor at = { .piece = room->pieces };
-
-    scatter(&at, (const uint8_t *) h, header_len);
-    scatter(&at, p->data, p->local_len);
+    scatter(at, p->data + skip, p->local_len - skip);
     for (uint16_t i = 0; i < p->n_frags; i++) {
-        scatter(&at, p->frags[i].data, p->frags[i].len);
+        scatter(at, p->frags[i].data, p->frags[i].len);
     }
 }
 
@@ -87,45 +98,62 @@ mark_dirty(struct nic *nic, struct virtq *vq)
     }
 }
 
-/* Finds room for 'len' bytes in 'vq', in several chains if 'mergeable'.  If an
- * error is returned, the chains in 'room' that there are have to be given back
- * without a frame. */
-static enum nicsim_vq_error
-find_room(struct virtq *vq, uint32_t len, uint32_t header_len, bool mergeable,
-          struct room *room)
+static void
+room_init(struct room *room, const struct virtq *vq)
 {
-    struct virtq_pos at = vq->pos;
-    uint64_t found = 0;
-
     room->n = 0;
     room->n_pieces = 0;
-    do {
+    room->end = vq->pos;
+    room->len = 0;
+}
+
+/* Adds chains of 'vq' to 'room' until it has 'len' bytes: as many as it takes
+ * if 'mergeable', else only if it has none.  On failure 'room' may have some
+ * of them. */
+static enum nicsim_vq_error
+room_extend(struct virtq *vq, uint32_t len, uint32_t header_len,
+            bool mergeable, struct room *room)
+{
+    while (room->len < len) {
         struct virtq_chain *c = &room->chains[room->n];
 
-        if (unlikely(room->n == MAX_CHAINS
-                     || !virtq_fetch(vq, at, true, c,
+        if (unlikely((room->n && !mergeable) || room->n == MAX_CHAINS
+                     || !virtq_fetch(vq, room->end, true, c,
                                      &room->pieces[room->n_pieces],
                                      VIRTQ_MAX_PIECES - room->n_pieces))) {
-            room->n = 0;
             return NICSIM_VQ_NO_BUFFER;
         }
         if (unlikely(c->error == NICSIM_VQ_TOO_MANY && room->n)) {
-            room->n = 0;                /* Together, that is. */
-            return NICSIM_VQ_NO_BUFFER;
+            return NICSIM_VQ_NO_BUFFER; /* Together, that is. */
         }
         room->n++;
         if (unlikely(c->error || c->len < header_len)) {
             return c->error ? c->error : NICSIM_VQ_BAD_LENGTH;
         }
         room->n_pieces += c->n;
-        found += c->len;
-        virtq_advance(vq, &at, c);
-    } while (unlikely(found < len) && mergeable);
-    if (unlikely(found < len)) {
-        room->n = 0;                    /* Good for a shorter frame. */
-        return NICSIM_VQ_NO_BUFFER;
+        room->len += c->len;
+        virtq_advance(vq, &room->end, c);
     }
     return NICSIM_VQ_OK;
+}
+
+/* Gives the chains of 'room' back, with a frame of 'len' bytes in them, its
+ * virtio-net header included, or without one if 'len' is 0. */
+static void
+room_put(struct virtq *vq, const struct room *room, uint32_t len)
+{
+    if (vq->vdpa->log) {
+        log_room(vq->vdpa, room, len);
+    }
+    for (uint32_t i = 0; i < room->n; i++) {
+        uint32_t n = room->chains[i].len < len ? room->chains[i].len : len;
+
+        virtq_put(vq, &room->chains[i], n);
+        len -= n;
+    }
+    if (room->n) {
+        mark_dirty(vq->vdpa->fn->nic, vq);
+    }
 }
 
 /* Chooses the queue pair by a hash of 'p''s headers. */
@@ -163,31 +191,112 @@ deliver_slowly(struct vdpa *vdpa, struct virtq *vq, const struct packet *p,
                vnet_header *h)
 {
     uint32_t len = vdpa->header_len + p->len;
+    struct cursor at = { .ofs = 0 };
     enum nicsim_vq_error error;
     struct room room;
 
     vq->ahead = false;
-    error = find_room(vq, len, vdpa->header_len, vdpa->mergeable, &room);
+    room_init(&room, vq);
+    error = room_extend(vq, len, vdpa->header_len, vdpa->mergeable, &room);
     if (error) {
-        for (uint32_t i = 0; i < room.n; i++) {
-            virtq_put(vq, &room.chains[i], 0);
-            mark_dirty(vdpa->fn->nic, vq);
+        /* Bad chains go back; good ones do for a shorter frame. */
+        if (error != NICSIM_VQ_NO_BUFFER) {
+            room_put(vq, &room, 0);
         }
         return error;
     }
     h->num_buffers = room.n;
-    scatter_packet(&room, h, vdpa->header_len, p);
-    if (vdpa->log) {
-        log_room(vdpa, &room, len);
-    }
-    for (uint32_t i = 0; i < room.n; i++) {
-        uint32_t n = room.chains[i].len < len ? room.chains[i].len : len;
-
-        virtq_put(vq, &room.chains[i], n);
-        len -= n;
-    }
-    mark_dirty(vdpa->fn->nic, vq);
+    at.piece = room.pieces;
+    scatter(&at, (const uint8_t *) h, vdpa->header_len);
+    scatter_packet(&at, p, 0);
+    room_put(vq, &room, len);
     return NICSIM_VQ_OK;
+}
+
+/* Gives the guest the frame that may still grow, if there is one. */
+static void
+stop_growing(struct vdpa_growing *g)
+{
+    struct coalescer *frame = &g->frame;
+    struct virtq *vq = g->vq;
+    struct cursor at = { .piece = g->room.pieces };
+    vnet_header h;
+
+    if (!vq) {
+        return;
+    }
+    g->vq = NULL;
+    coalesce_finish(frame, &h);
+    h.num_buffers = g->room.n;
+    scatter(&at, (const uint8_t *) &h, vq->vdpa->header_len);
+    scatter(&at, frame->headers, frame->header_len);
+    room_put(vq, &g->room, vq->vdpa->header_len + frame->len);
+}
+
+/* Has 'p' be the beginning of a frame that may grow.  Returns false if it
+ * can't be. */
+static bool
+start_growing(struct vdpa_growing *g, struct virtq *vq,
+              const struct packet *p)
+{
+    struct vdpa *vdpa = vq->vdpa;
+
+    if (!(p->key.k.present & NICSIM_P_IPV4 ? vdpa->guest_tso4
+          : vdpa->guest_tso6)
+        || !coalesce_start(&g->frame, p)) {
+        return false;
+    }
+    vq->ahead = false;
+    room_init(&g->room, vq);
+    if (room_extend(vq, vdpa->header_len + p->len, vdpa->header_len,
+                    vdpa->mergeable, &g->room)) {
+        return false;
+    }
+    g->end = (struct cursor) { .piece = g->room.pieces };
+    /* Both headers are written when the frame is complete. */
+    scatter(&g->end, (const uint8_t *) &(vnet_header) { 0 },
+            vdpa->header_len);
+    scatter_packet(&g->end, p, 0);
+    g->vq = vq;
+    return true;
+}
+
+/* Adds 'p' to the frame that may still grow.  Returns false if it does not
+ * follow, or finds no room there. */
+static bool
+grow(struct vdpa_growing *g, const struct packet *p)
+{
+    struct virtq *vq = g->vq;
+    struct vdpa *vdpa = vq->vdpa;
+    uint32_t n = g->room.n;
+
+    if (!coalesce_fits(&g->frame, p)) {
+        return false;
+    }
+    if (room_extend(vq, vdpa->header_len + g->frame.len + p->len
+                    - g->frame.header_len, vdpa->header_len, vdpa->mergeable,
+                    &g->room)) {
+        /* What is wrong with the next chain is the next frame's business. */
+        g->room.n = n;
+        return false;
+    }
+    scatter_packet(&g->end, p, g->frame.header_len);
+    coalesce_add(&g->frame, p);
+    vq->joined++;
+    return true;
+}
+
+/* Puts 'p' into 'vq' as a frame, or a part of one, that may grow.  Returns
+ * false if it can't be one. */
+static bool
+deliver_growing(struct vdpa_growing *g, struct virtq *vq,
+                const struct packet *p)
+{
+    if (g->vq == vq && vq->running && grow(g, p)) {
+        return true;
+    }
+    stop_growing(g);
+    return vq->running && start_growing(g, vq, p);
 }
 
 /* Puts 'p' into a receive queue of 'fn', which is open as vDPA device.
@@ -220,6 +329,15 @@ vdpa_rx_deliver(struct function *fn, struct packet *p)
         }
         checksum_verify(p);
     }
+    if (vdpa->guest_tso4 || vdpa->guest_tso6) {
+        if (deliver_growing(fn->nic->growing, vq, p)) {
+            goto out;
+        }
+        if (unlikely(!vq->running)) {   /* Broken just now. */
+            error = NICSIM_VQ_NO_BUFFER;
+            goto drop;
+        }
+    }
     vnet_to_guest(p, &h, vdpa->guest_csum);
     if (likely((vq->ahead || fetch_ahead(vq))
                && vq->next_piece.len >= sizeof h + p->len
@@ -240,6 +358,7 @@ vdpa_rx_deliver(struct function *fn, struct packet *p)
             goto drop;
         }
     }
+out:
     count(&fn->stats.rx, p->len);
     count(&fn->stats.rxq[vq->index / 2], p->len);
     return true;
@@ -258,6 +377,7 @@ drop:
 void
 vdpa_rx_flush(struct nic *nic)
 {
+    stop_growing(nic->growing);
     for (uint32_t i = 0; i < nic->n_dirty_vqs; i++) {
         struct virtq *vq = nic->dirty_vqs[i];
 
@@ -265,4 +385,11 @@ vdpa_rx_flush(struct nic *nic)
         virtq_publish(vq);
     }
     nic->n_dirty_vqs = 0;
+}
+
+/* Returns where frames grow, or NULL without memory. */
+struct vdpa_growing *
+vdpa_growing_create(void)
+{
+    return zalloc(1, sizeof(struct vdpa_growing));
 }

@@ -464,6 +464,10 @@ vdpa_start(struct vdpa *vdpa, struct nicsim_vdpa_state *state, char *why)
     vdpa->features = features;
     vdpa->mergeable = features & FEATURE(VIRTIO_NET_F_MRG_RXBUF);
     vdpa->guest_csum = features & FEATURE(VIRTIO_NET_F_GUEST_CSUM);
+    vdpa->guest_tso4 = (vdpa->guest_csum
+                        && features & FEATURE(VIRTIO_NET_F_GUEST_TSO4));
+    vdpa->guest_tso6 = (vdpa->guest_csum
+                        && features & FEATURE(VIRTIO_NET_F_GUEST_TSO6));
     vdpa->header_len = (features & (FEATURE(VIRTIO_F_VERSION_1)
                                     | FEATURE(VIRTIO_NET_F_MRG_RXBUF))
                         ? sizeof(vnet_header)
@@ -572,11 +576,12 @@ vdpa_show_queue(struct function *fn, struct nicsim_vdpa_queue *show,
     show->done = *done;
     show->kicks = vq->kicks;
     show->calls = vq->calls;
+    show->joined = vq->joined;
     memcpy(show->errors, vq->errors, sizeof show->errors);
     if (show->reset) {
         memset(done, 0, sizeof *done);
         memset(vq->errors, 0, sizeof vq->errors);
-        vq->kicks = vq->calls = 0;
+        vq->kicks = vq->calls = vq->joined = 0;
     }
     return 0;
 }

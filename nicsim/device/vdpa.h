@@ -28,13 +28,15 @@ struct function;
 struct host;
 struct nic;
 struct packet;
+struct vdpa_growing;
 
 struct vdpa {
     struct function *fn;
     bool open;
     bool started;
     bool mergeable;                     /* MRG_RXBUF. */
-    bool guest_csum;                    /* GUEST_CSUM. */
+    bool guest_csum;                    /* GUEST_CSUM, ... */
+    bool guest_tso4, guest_tso6;        /* ... and with it GUEST_TSO4, 6. */
     uint8_t header_len;                 /* Of the virtio-net header. */
     uint8_t n_rx;                       /* Queue pairs that receive, ... */
     uint8_t first_rx;                   /* ... and the first one. */
@@ -63,6 +65,7 @@ void vdpa_want_kick(struct nic *, bool);
 unsigned int vdpa_tx_poll(struct virtq *);
 bool vdpa_rx_deliver(struct function *, struct packet *);
 void vdpa_rx_flush(struct nic *);
+struct vdpa_growing *vdpa_growing_create(void);
 
 /* For virtq*.c. */
 const char *vdpa_name(const struct vdpa *);

@@ -116,6 +116,7 @@ struct virtq {
     uint16_t given;
     uint64_t desc_addr, avail_addr, used_addr;  /* Guest-physical. */
     uint64_t kicks, calls;
+    uint64_t joined;                    /* Segments, to the one before. */
     uint64_t errors[NICSIM_VQ_N_ERRORS];
 };
 

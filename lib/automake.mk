@@ -26,6 +26,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-meter.h \
 	lib/offload-miss.c \
 	lib/offload-miss.h \
+	lib/offload-mpls.c \
+	lib/offload-mpls.h \
 	lib/offload-provider.c \
 	lib/offload-provider.h \
 	lib/offload-refusal.c \

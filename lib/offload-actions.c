@@ -12,6 +12,7 @@
 #include "odp-util.h"
 #include "offload-form.h"
 #include "offload-match.h"
+#include "offload-mpls.h"
 #include "offload-refusal.h"
 #include "offload-set.h"
 #include "offload-support.h"
@@ -168,12 +169,13 @@ static bool
 parse_push_vlan(struct actions_parser *ap, const struct nlattr *a)
 {
     struct offload_action_list *list = &ap->list;
+    struct offload_packet *packet = &list->packet;
     const struct ovs_action_push_vlan *vlan;
 
     if (nl_attr_get_size(a) != sizeof *vlan) {
         return offload_refuse(list->refusal, OFFLOAD_REFUSAL_ACTION_MALFORMED);
     }
-    if (list->packet.n_vlans + eth_type_vlan(list->packet.eth_type) > 1) {
+    if (packet->n_vlans + eth_type_vlan(packet->eth_type) > 1) {
         return offload_refuse(list->refusal, OFFLOAD_REFUSAL_VLAN_PUSH_THIRD);
     }
     vlan = nl_attr_get(a);
@@ -183,7 +185,11 @@ parse_push_vlan(struct actions_parser *ap, const struct nlattr *a)
         ->vlan_vid.vlan_vid = vlan->vlan_tci & htons(VLAN_VID_MASK);
     offload_action_add(list, RTE_FLOW_ACTION_TYPE_OF_SET_VLAN_PCP)
         ->vlan_pcp.vlan_pcp = vlan_tci_to_pcp(vlan->vlan_tci);
-    list->packet.n_vlans++;
+    packet->pushed[packet->n_pushed++] = (struct offload_tag) {
+        .tpid = vlan->vlan_tpid,
+        .tci = vlan->vlan_tci & htons(~VLAN_CFI),
+    };
+    packet->n_vlans++;
     return true;
 }
 
@@ -197,32 +203,16 @@ parse_pop_vlan(struct actions_parser *ap)
     }
     offload_action_add_bare(&ap->list, RTE_FLOW_ACTION_TYPE_OF_POP_VLAN);
     packet->n_vlans--;
+    if (packet->n_pushed) {
+        packet->n_pushed--;
+    } else {
+        packet->n_popped++;
+    }
     if (!packet->n_vlans && eth_type_vlan(packet->eth_type)) {
         /* There was one more tag, which was matched as EtherType. */
         packet->n_vlans = 1;
         packet->eth_type = 0;
     }
-    return true;
-}
-
-static bool
-parse_pop_mpls(struct actions_parser *ap, const struct nlattr *a)
-{
-    struct offload_action_list *list = &ap->list;
-    struct offload_packet *packet = &list->packet;
-
-    if (nl_attr_get_size(a) != sizeof(ovs_be16)) {
-        return offload_refuse(list->refusal, OFFLOAD_REFUSAL_ACTION_MALFORMED);
-    }
-    if (!eth_type_mpls(packet->eth_type)) {
-        return offload_refuse(list->refusal, OFFLOAD_REFUSAL_SET_NO_HEADER);
-    }
-    packet->eth_type = nl_attr_get_be16(a);
-    offload_action_add(list, RTE_FLOW_ACTION_TYPE_OF_POP_MPLS)
-        ->pop_mpls.ethertype = packet->eth_type;
-    packet->ip_proto_known = false;
-    packet->unfragmented = false;
-    packet->ecn_known = false;
     return true;
 }
 
@@ -447,8 +437,17 @@ parse_action(struct actions_parser *ap, const struct nlattr *a, bool last)
     case OVS_ACTION_ATTR_POP_VLAN:
         return parse_pop_vlan(ap);
 
+    case OVS_ACTION_ATTR_PUSH_MPLS:
+        if (size != sizeof(struct ovs_action_push_mpls)) {
+            break;
+        }
+        return offload_mpls_push(list, (const void *) nested);
+
     case OVS_ACTION_ATTR_POP_MPLS:
-        return parse_pop_mpls(ap, a);
+        if (size != sizeof(ovs_be16)) {
+            break;
+        }
+        return offload_mpls_pop(list, nl_attr_get_be16(a));
 
     case OVS_ACTION_ATTR_CT_CLEAR:
         /* A packet that never was in connection tracking has nothing to be

@@ -910,3 +910,27 @@ offload_match_pin_hash(struct offload_match *om, uint32_t *hash)
     /* Other packets all have the same hash. */
     return eth_type && !eth_type_vlan(eth_type);
 }
+
+static void
+pin_mac(uint8_t *spec, uint8_t *mask, struct eth_addr key,
+        struct eth_addr except)
+{
+    for (size_t i = 0; i < ETH_ADDR_LEN; i++) {
+        mask[i] |= ~except.ea[i];
+        spec[i] |= key.ea[i] & ~except.ea[i];
+    }
+}
+
+void
+offload_match_pin_l2(struct offload_match *om, struct eth_addr dst_mask,
+                     struct eth_addr src_mask, unsigned int first_tag)
+{
+    pin_mac(om->eth.spec.dst.addr_bytes, om->eth.mask.dst.addr_bytes,
+            om->key->dl_dst, dst_mask);
+    pin_mac(om->eth.spec.src.addr_bytes, om->eth.mask.src.addr_bytes,
+            om->key->dl_src, src_mask);
+    for (size_t i = first_tag; i < om->packet.n_vlans; i++) {
+        om->vlans[i].spec.tci = om->key->vlans[i].tci & htons(~VLAN_CFI);
+        om->vlans[i].mask.tci = OVS_BE16_MAX;
+    }
+}

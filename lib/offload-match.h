@@ -58,6 +58,11 @@ struct offload_refusal;
  * options of neighbor discovery, end. */
 #define OFFLOAD_MAX_ITEMS (12 + OFFLOAD_MAX_TUNNEL_ITEMS)
 
+/* A tag that an action has pushed. */
+struct offload_tag {
+    ovs_be16 tpid, tci;
+};
+
 /* What is known of each packet that some items match. */
 struct offload_packet {
     unsigned int n_vlans;       /* It has so many VLAN tags; if 2, perhaps
@@ -69,6 +74,13 @@ struct offload_packet {
     bool has_l4_item;           /* The last item is the one of 'ip_proto'. */
     bool ecn_known;             /* The ECN bits of TOS or traffic class ... */
     uint8_t ecn;                /* ... are these. */
+
+    /* How actions have changed layer 2 since the match. */
+    struct eth_addr dst, src;   /* These bits were set ... */
+    struct eth_addr dst_mask, src_mask; /* ... where these have a 1. */
+    unsigned int n_popped;      /* So many of the matched tags are gone. */
+    unsigned int n_pushed;      /* So many are in front, the last first. */
+    struct offload_tag pushed[2];
 };
 
 struct offload_match {
@@ -170,6 +182,12 @@ void offload_match_exclude_ipv6_ext(struct offload_match *om);
  * all of them, and stores that in '*hash'.  Returns false if items can't say
  * that. */
 bool offload_match_pin_hash(struct offload_match *om, uint32_t *hash);
+
+/* Narrows 'om' to packets whose Ethernet addresses are those of the packet at
+ * hand where 'dst_mask' and 'src_mask' have a 0, and so are their tags, from
+ * number 'first_tag' on, with DEI bits of 0. */
+void offload_match_pin_l2(struct offload_match *om, struct eth_addr dst_mask,
+                          struct eth_addr src_mask, unsigned int first_tag);
 
 /* Adds an item, for the parts of the translation. */
 void offload_match_add(struct offload_match *om, enum rte_flow_item_type type,

@@ -123,8 +123,11 @@
         "action tnl_push for GRE with a checksum or sequence numbers")        \
     OFFLOAD_REFUSAL(ACTION_TNL_POP, "action-tnl_pop",                         \
         "action tnl_pop for a tunnel other than VXLAN, Geneve and GRE")       \
-    OFFLOAD_REFUSAL(ACTION_MPLS, "action-push_mpls",                          \
-        "actions push_mpls and add_mpls")                                     \
+    OFFLOAD_REFUSAL(ACTION_PUSH_MPLS, "action-push_mpls",                     \
+        "action push_mpls on a packet whose layer 2 is not known exactly: "   \
+        "it was put into a tunnel, or has a tag that Open vSwitch ignores")   \
+    OFFLOAD_REFUSAL(ACTION_ADD_MPLS, "action-add_mpls",                       \
+        "action add_mpls: a label in front of Ethernet")                      \
     OFFLOAD_REFUSAL(ACTION_ETH, "action-eth",                                 \
         "actions push_eth and pop_eth")                                       \
     OFFLOAD_REFUSAL(ACTION_NSH, "action-nsh",                                 \
@@ -152,7 +155,7 @@
     OFFLOAD_REFUSAL(SET_ND, "set-nd",                                         \
         "a rewrite of IPv6 neighbor discovery fields")                        \
     OFFLOAD_REFUSAL(SET_MPLS, "set-mpls",                                     \
-        "a rewrite of an MPLS label")                                         \
+        "a rewrite of a part of an MPLS label")                               \
     OFFLOAD_REFUSAL(SET_NSH, "set-nsh",                                       \
         "a rewrite of a network service header")                              \
     OFFLOAD_REFUSAL(SET_TUNNEL, "set-tunnel",                                 \

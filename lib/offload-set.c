@@ -14,6 +14,7 @@
 #include "offload-actions.h"
 #include "offload-form.h"
 #include "offload-match.h"
+#include "offload-mpls.h"
 #include "offload-refusal.h"
 #include "offload-support.h"
 #include "packets.h"
@@ -134,11 +135,26 @@ set_field(struct offload_action_list *list, const struct set_field *field,
     }
 }
 
+/* Notes that the bits of '*addr' that 'mask' has are those of 'value'. */
+static void
+note_mac(struct eth_addr *addr, struct eth_addr *addr_mask,
+         struct eth_addr value, struct eth_addr mask)
+{
+    for (size_t i = 0; i < ETH_ADDR_LEN; i++) {
+        addr->ea[i] = (addr->ea[i] & ~mask.ea[i]) | (value.ea[i] & mask.ea[i]);
+        addr_mask->ea[i] |= mask.ea[i];
+    }
+}
+
 static bool
 parse_set_ethernet(struct offload_action_list *list,
                    const struct ovs_key_ethernet *key,
                    const struct ovs_key_ethernet *mask)
 {
+    struct offload_packet *packet = &list->packet;
+
+    note_mac(&packet->src, &packet->src_mask, key->eth_src, mask->eth_src);
+    note_mac(&packet->dst, &packet->dst_mask, key->eth_dst, mask->eth_dst);
     set_field(list, &field_eth_src, &key->eth_src, &mask->eth_src);
     set_field(list, &field_eth_dst, &key->eth_dst, &mask->eth_dst);
     return true;
@@ -249,6 +265,18 @@ parse_set_ports(struct offload_action_list *list, const ovs_be16 key[2],
     return true;
 }
 
+/* A part of a label can't be set. */
+static bool
+parse_set_mpls(struct offload_action_list *list,
+               const struct ovs_key_mpls *key, const struct ovs_key_mpls *mask)
+{
+    if (mask->mpls_lse != OVS_BE32_MAX) {
+        return (!mask->mpls_lse
+                || offload_refuse(list->refusal, OFFLOAD_REFUSAL_SET_MPLS));
+    }
+    return offload_mpls_set(list, key->mpls_lse);
+}
+
 /* What a SET or SET_MASKED that is translated may hold. */
 union set_key {
     struct ovs_key_ethernet eth;
@@ -256,6 +284,7 @@ union set_key {
     struct ovs_key_ipv6 ipv6;
     struct ovs_key_tcp tcp;
     struct ovs_key_udp udp;
+    struct ovs_key_mpls mpls;
     ovs_be16 ports[2];
 };
 
@@ -291,6 +320,7 @@ set_key_size(enum ovs_key_attr type, enum offload_refusal_code *code)
             : type == OVS_KEY_ATTR_IPV4 ? sizeof(struct ovs_key_ipv4)
             : type == OVS_KEY_ATTR_IPV6 ? sizeof(struct ovs_key_ipv6)
             : type == OVS_KEY_ATTR_TCP ? sizeof(struct ovs_key_tcp)
+            : type == OVS_KEY_ATTR_MPLS ? sizeof(struct ovs_key_mpls)
             : sizeof(struct ovs_key_udp));
 }
 
@@ -336,6 +366,8 @@ offload_set_parse(struct offload_action_list *list, const struct nlattr *set,
     case OVS_KEY_ATTR_UDP:
         return parse_set_ports(list, key.ports, mask.ports, IPPROTO_UDP,
                                fields_udp);
+    case OVS_KEY_ATTR_MPLS:
+        return parse_set_mpls(list, &key.mpls, &mask.mpls);
     default:
         OVS_NOT_REACHED();
     }

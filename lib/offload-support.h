@@ -95,6 +95,10 @@
                    "of_push_vlan, of_set_vlan_vid, of_set_vlan_pcp, up to "   \
                    "two tags", NONE)                                          \
     OFFLOAD_ACTION(POP_VLAN, "pop_vlan", "of_pop_vlan", NONE)                 \
+    OFFLOAD_ACTION(PUSH_MPLS, "push_mpls",                                    \
+                   "raw_decap of layer 2, raw_encap of it and the label; "    \
+                   "for the addresses and tags of the packet that made the "  \
+                   "megaflow", NONE)                                          \
     OFFLOAD_ACTION(POP_MPLS, "pop_mpls", "of_pop_mpls", NONE)                 \
     OFFLOAD_ACTION(TUNNEL_PUSH, "tnl_push of VXLAN, Geneve, GRE",             \
                    "vxlan_encap or raw_encap", NONE)                          \
@@ -117,8 +121,7 @@
     OFFLOAD_ACTION(TRUNC, "trunc", "", ACTION_TRUNC)                          \
     OFFLOAD_ACTION(CHECK_PKT_LEN, "check_pkt_len", "", ACTION_CHECK_PKT_LEN)  \
     OFFLOAD_ACTION(LB_OUTPUT, "lb_output", "", ACTION_LB_OUTPUT)              \
-    OFFLOAD_ACTION(PUSH_MPLS, "push_mpls", "", ACTION_MPLS)                   \
-    OFFLOAD_ACTION(ADD_MPLS, "add_mpls", "", ACTION_MPLS)                     \
+    OFFLOAD_ACTION(ADD_MPLS, "add_mpls", "", ACTION_ADD_MPLS)                 \
     OFFLOAD_ACTION(PUSH_ETH, "push_eth", "", ACTION_ETH)                      \
     OFFLOAD_ACTION(POP_ETH, "pop_eth", "", ACTION_ETH)                        \
     OFFLOAD_ACTION(PUSH_NSH, "push_nsh", "", ACTION_NSH)                      \
@@ -143,7 +146,8 @@
     OFFLOAD_SET(ARP, "set ARP fields", "", SET_ARP)                           \
     OFFLOAD_SET(ND, "set ND fields", "", SET_ND)                              \
     OFFLOAD_SET(ND_EXTENSIONS, "set ND options", "", SET_ND)                  \
-    OFFLOAD_SET(MPLS, "set MPLS label", "", SET_MPLS)                         \
+    OFFLOAD_SET(MPLS, "set MPLS label",                                       \
+                "raw_decap, raw_encap as push_mpls", NONE)                    \
     OFFLOAD_SET(NSH, "set network service header", "", SET_NSH)               \
     OFFLOAD_SET(TUNNEL, "set tunnel", "", SET_TUNNEL)                         \
     OFFLOAD_SET(TUNNEL_INFO, "set tunnel (kernel)", "", SET_TUNNEL)           \

@@ -534,7 +534,7 @@ offload_tunnel_push(struct offload_action_list *list,
 
     /* The packet is the outer one from here on.  Its fragment bits, protocol
      * and so on are the header's, but nobody has matched them. */
-    packet->n_vlans = 0;
+    packet->n_vlans = packet->n_pushed = 0;
     packet->eth_type = 0;
     packet->ip_proto_known = false;
     packet->unfragmented = false;

@@ -75,6 +75,8 @@
 #define NICSIM_MAX_ACTIONS 64           /* Of one rule. */
 #define NICSIM_RULE_DATA   1024         /* Bytes of headers to push in it. */
 #define NICSIM_MAX_ENCAP   192          /* Bytes of one such header. */
+#define NICSIM_MAX_L2      26           /* Bytes that DECAP takes of layer 2:
+                                         * Ethernet, two tags, a label. */
 #define NICSIM_MAX_JUMPS   16           /* Of one packet, then it goes. */
 #define NICSIM_N_TAGS      4            /* Registers of a packet. */
 #define NICSIM_GENEVE_OPTS 64           /* Bytes of options in a key. */
@@ -350,8 +352,9 @@ enum nicsim_action_type {
     NICSIM_ACT_SAMPLE,                  /* A copy of one in 'arg' packets goes
                                          * through the next 'field' actions,
                                          * the original passes over them. */
-    NICSIM_ACT_DECAP,                   /* All up to the inner headers.
-                                         * 'arg': so many bytes, or 0. */
+    NICSIM_ACT_DECAP,                   /* All up to the inner headers, or
+                                         * layer 2, see below.  'arg': so many
+                                         * bytes, or 0. */
     NICSIM_ACT_ENCAP,                   /* 'field' bytes at 'arg' of the
                                          * rule's data in front. */
     NICSIM_ACT_METER,                   /* 'arg': a meter. */
@@ -398,7 +401,12 @@ enum nicsim_field {
  * and its source port if that is 0 in the data; GRE's checksum if there is
  * one.  The source port is 32768 + (28232 * hash >> 32), the hash being the
  * one that the packet as it came in would have brought to its representor or
- * the PF, or 0. */
+ * the PF, or 0.
+ *
+ * DECAP of at most NICSIM_MAX_L2 bytes takes Ethernet with all tags away, or
+ * these and the first label of MPLS.  ENCAP comes directly behind, with
+ * Ethernet, up to two tags and one label, which go in front of what is
+ * left. */
 struct nicsim_action {
     uint16_t type;                      /* enum nicsim_action_type. */
     uint16_t field;                     /* enum nicsim_field. */

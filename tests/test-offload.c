@@ -14,6 +14,8 @@
 #include "flow.h"
 #include "netdev.h"
 #include "netdev-vport.h"
+#include "netlink.h"
+#include "odp-netlink.h"
 #include "odp-util.h"
 #include "offload-actions.h"
 #include "offload-match.h"
@@ -149,6 +151,49 @@ parse_match(const char *flow_s, struct match *match)
     ofpbuf_uninit(&mask);
 }
 
+/* Parses 'actions_s' into 'actions'.  Open vSwitch prints push_mpls but does
+ * not parse it: it is taken for add_mpls, of the same form, first. */
+static void
+parse_actions(const char *actions_s, struct ofpbuf *actions)
+{
+    static const char push[] = "push_mpls", add[] = "add_mpls";
+    bool pushes = strstr(actions_s, push) != NULL;
+    struct ds s = DS_EMPTY_INITIALIZER;
+    struct ofpbuf parsed;
+    const struct nlattr *a;
+    const char *p;
+    size_t left;
+
+    while ((p = strstr(actions_s, push))) {
+        ds_put_buffer(&s, actions_s, p - actions_s);
+        ds_put_cstr(&s, add);
+        actions_s = p + strlen(push);
+    }
+    ds_put_cstr(&s, actions_s);
+
+    ofpbuf_init(&parsed, 0);
+    if (strcmp(ds_cstr(&s), "drop")
+        && odp_actions_from_string(ds_cstr(&s), NULL, &parsed)) {
+        ovs_fatal(0, "%s: bad actions", ds_cstr(&s));
+    }
+    NL_ATTR_FOR_EACH (a, left, parsed.data, parsed.size) {
+        if (nl_attr_type(a) == OVS_ACTION_ATTR_ADD_MPLS && pushes) {
+            const struct ovs_action_add_mpls *mpls = nl_attr_get(a);
+            struct ovs_action_push_mpls push_mpls = {
+                .mpls_lse = mpls->mpls_lse,
+                .mpls_ethertype = mpls->mpls_ethertype,
+            };
+
+            nl_msg_put_unspec(actions, OVS_ACTION_ATTR_PUSH_MPLS, &push_mpls,
+                              sizeof push_mpls);
+        } else {
+            ofpbuf_put(actions, a, NLA_ALIGN(a->nla_len));
+        }
+    }
+    ofpbuf_uninit(&parsed);
+    ds_destroy(&s);
+}
+
 /* Prints "flow create ..." or "refused: CODE: SENTENCE[: WORDS]".  A megaflow
  * of a tunnel, of type 'tunnel' if that is nonnull, enters by ethdev 1. */
 static void
@@ -164,11 +209,7 @@ print_megaflow(const char *flow_s, const char *actions_s, unsigned int forms,
 
     parse_match(flow_s, &match);
     ofpbuf_init(&actions, 0);
-    if (strcmp(actions_s, "drop")
-        && odp_actions_from_string(actions_s, NULL, &actions)) {
-        ovs_fatal(0, "%s: bad actions", actions_s);
-    }
-
+    parse_actions(actions_s, &actions);
     params.port_id = odp_to_u32(match.flow.in_port.odp_port);
     if (tunnel) {
         params.port_id = 1;

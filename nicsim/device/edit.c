@@ -46,6 +46,12 @@ is_tag(uint16_t type)
     return type == 0x8100 || type == 0x88a8;
 }
 
+static bool
+is_mpls(uint16_t type)
+{
+    return type == 0x8847 || type == 0x8848;
+}
+
 /* Moves all offsets of headers behind Ethernet's by 'n' bytes. */
 static void
 move_offsets(struct packet *p, int n)
@@ -278,6 +284,22 @@ pop_mpls(struct packet *p, uint16_t type)
     return true;
 }
 
+/* Removes the first 'n' bytes, of layer 2.  What is known of the layers above
+ * is of no use any more: there will be a label in front of them. */
+static bool
+decap_l2(struct packet *p, uint32_t n)
+{
+    if (p->local_len < n) {
+        return false;
+    }
+    p->data += n;
+    p->local_len -= n;
+    p->len -= n;
+    p->l3_ofs = p->l4_ofs = p->inner.ofs = 0;
+    p->flags &= ~CSUM_FLAGS;
+    return true;
+}
+
 /* Removes all that is in front of the inner headers. */
 static bool
 decap(struct packet *p)
@@ -323,6 +345,11 @@ edit_check_encap(const uint8_t *data, uint32_t n, struct encap *e)
         return "there is a third tag";
     }
     type = get_be16(data + ofs);
+    if (is_mpls(type)) {
+        e->mpls = true;
+        return (ofs + 2 + MPLS_LEN == n ? NULL
+                : "Ethernet of MPLS is not followed by one label");
+    }
     e->l3_ofs = ofs + 2;
     e->ipv6 = type == 0x86dd;
     e->l4_ofs = e->l3_ofs + (e->ipv6 ? IPV6_LEN : IPV4_LEN);
@@ -372,6 +399,9 @@ encap(struct packet *p, const uint8_t *data, uint32_t n)
     p->local_len += n;
     p->len += n;
     memcpy(p->data, data, n);
+    if (e.mpls) {
+        return true;
+    }
     l3 = p->data + e.l3_ofs;
     l4 = p->data + e.l4_ofs;
     l3_len = p->len - e.l3_ofs;
@@ -426,7 +456,8 @@ edit_apply(struct packet *p, const struct nicsim_action *action,
         return true;
 
     case NICSIM_ACT_DECAP:
-        return decap(p);
+        return (action->arg && action->arg <= NICSIM_MAX_L2
+                ? decap_l2(p, action->arg) : decap(p));
 
     case NICSIM_ACT_ENCAP:
         return encap(p, data + action->arg, action->field);

@@ -21,6 +21,8 @@ bool edit_ttl_expires(const struct packet *);
 
 /* A header that ENCAP pushes, taken apart. */
 struct encap {
+    bool mpls;                          /* It is layer 2 with a label: the
+                                         * rest but 'n_tags' is not set. */
     uint16_t l3_ofs, l4_ofs;            /* 'l4' is UDP or GRE. */
     uint8_t n_tags;
     uint8_t l4_proto;

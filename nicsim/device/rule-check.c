@@ -273,15 +273,30 @@ struct known {
     uint32_t present;                   /* NICSIM_P_*: headers. */
     int n_tags;                         /* At least. */
     bool set_ttl, dec_ttl;
+    bool tags_fixed;                    /* 'n_tags' are all. */
     bool tunnel;                        /* It is in the tunnel that the match
                                          * asks for. */
-    bool moved;                         /* Out of one or into one. */
+    bool moved;                         /* Out of one or into one, or there is
+                                         * another label in front. */
+    bool no_l2;                         /* Layer 2 was taken away. */
 };
 
 static int
 count_tags(uint32_t present)
 {
     return !!(present & NICSIM_P_VLAN) + !!(present & NICSIM_P_VLAN2);
+}
+
+/* Whether packets have no more tags than those of 'key', 'mask' being the
+ * match's of the same headers.  A third one is not parsed. */
+static bool
+are_tags_fixed(const struct nicsim_key *key, const struct nicsim_key *mask)
+{
+    uint32_t next = (key->present & NICSIM_P_VLAN2 ? 0
+                     : key->present & NICSIM_P_VLAN ? NICSIM_P_VLAN2
+                     : NICSIM_P_VLAN);
+
+    return (mask->present & next) == next;
 }
 
 static int
@@ -424,12 +439,38 @@ tunnel_length(const struct nicsim_rule *rule, int n_tags)
     }
 }
 
+/* DECAP of layer 2. */
+static int
+check_decap_l2(const struct nicsim_action *action, struct known *known,
+               char *why)
+{
+    const char *name = rule_action_name(rule_action_number(action));
+    uint32_t len = 14 + 4 * known->n_tags;
+
+    if (!known->tags_fixed) {
+        return refuse(ENOTSUP, why, "%s: the match does not fix the number of "
+                      "tags", name);
+    }
+    if (action->arg != len && (action->arg != len + 4
+                               || !(known->present & NICSIM_P_MPLS))) {
+        return refuse(EINVAL, why, "%s: %"PRIu32" bytes, but Ethernet and its "
+                      "tags have %"PRIu32, name, action->arg, len);
+    }
+    known->tunnel = false;
+    known->moved = true;
+    known->no_l2 = true;
+    return 0;
+}
+
 static int
 check_decap(const struct nicsim_rule *rule, const struct nicsim_action *action,
             struct known *known, char *why)
 {
     const char *name = rule_action_name(rule_action_number(action));
 
+    if (action->arg && action->arg <= NICSIM_MAX_L2) {
+        return check_decap_l2(action, known, why);
+    }
     if (!known->tunnel) {
         return refuse(EINVAL, why, "%s: the match does not say that there is "
                       "a tunnel", name);
@@ -456,6 +497,7 @@ check_decap(const struct nicsim_rule *rule, const struct nicsim_action *action,
     known->moved = true;
     known->present = rule->key.inner.present;
     known->n_tags = count_tags(known->present);
+    known->tags_fixed = are_tags_fixed(&rule->key.inner, &rule->mask.inner);
     return 0;
 }
 
@@ -475,11 +517,20 @@ check_encap(const struct nicsim_rule *rule, const struct nicsim_action *action,
     if (bad) {
         return refuse(ENOTSUP, why, "%s: %s", name, bad);
     }
+    if (e.mpls != known->no_l2) {
+        return refuse(ENOTSUP, why, "%s: %s", name,
+                      e.mpls ? "a label goes where raw_decap took Ethernet "
+                      "away" : "raw_decap took Ethernet away, only a label "
+                      "can be put there");
+    }
     known->tunnel = false;
     known->moved = true;
-    known->present = ((e.ipv6 ? NICSIM_P_IPV6 : NICSIM_P_IPV4)
-                      | (e.l4_proto == IPPROTO_UDP ? NICSIM_P_UDP : 0));
+    known->no_l2 = false;
+    known->present = (e.mpls ? NICSIM_P_MPLS
+                      : (e.ipv6 ? NICSIM_P_IPV6 : NICSIM_P_IPV4)
+                        | (e.l4_proto == IPPROTO_UDP ? NICSIM_P_UDP : 0));
     known->n_tags = e.n_tags;
+    known->tags_fixed = true;
     return 0;
 }
 
@@ -520,6 +571,10 @@ check_action(const struct nic *nic, const struct nicsim_rule_op *op,
     }
     if (nic->opts.refuse_actions >> number & 1) {
         return refuse(ENOTSUP, why, "action %s is not supported", name);
+    }
+    if (known->no_l2 && action->type != NICSIM_ACT_ENCAP) {
+        return refuse(ENOTSUP, why, "%s: the packet has no Ethernet header",
+                      name);
     }
     if (in_sample && (action->type == NICSIM_ACT_COUNT
                       || action->type == NICSIM_ACT_SAMPLE
@@ -639,6 +694,7 @@ rule_check(const struct nic *nic, struct nicsim_rule_op *op, char *why)
     struct known known = {
         .present = rule->key.outer.present,
         .n_tags = count_tags(rule->key.outer.present),
+        .tags_fixed = are_tags_fixed(&rule->key.outer, &rule->mask.outer),
         .tunnel = rule->key.tunnel.type != NICSIM_TUNNEL_NONE,
     };
     int error;

@@ -59,7 +59,7 @@ def rewrites(gen, match):
         fields += ["tp_src", "tp_dst"]
     if match.kind == "nd" and gen.has("masked-set", .2):
         fields += ["nd_target"]
-    if match.kind == "mpls" and rnd.random() < .15:
+    if match.kind == "mpls" and rnd.random() < .5:
         fields += ["mpls_label", "mpls_tc", "dec_mpls_ttl"]
     return fields
 
@@ -106,17 +106,38 @@ def vlan(gen, tagged):
     return text, True
 
 
+def push_mpls(gen, match):
+    """Actions that push a label or two, with outputs and tags behind."""
+    rnd = gen.rnd
+    acts = []
+    for _ in range(rnd.choice((1, 1, 1, 2))):
+        acts.append("push_mpls:" + rnd.choice(("0x8847", "0x8847", "0x8848")))
+        if rnd.random() < .8:
+            acts.append("set_field:%d->mpls_label" % rnd.randrange(1 << 20))
+        if rnd.random() < .3:
+            acts.append("set_mpls_ttl(%d)" % rnd.choice((1, 9, 255)))
+        if rnd.random() < .4:
+            acts.append(output(gen, match))
+    if gen.pushes and not match.has_tag() and rnd.random() < .3:
+        acts.append(vlan(gen, False)[0])
+    if rnd.random() < .3:
+        acts.append(set_field(gen, rnd.choice(("eth_src", "eth_dst")),
+                              rnd.getrandbits(48) & ~(1 << 40), match))
+    acts.append(output(gen, match))
+    if rnd.random() < .2:
+        acts += ["dec_mpls_ttl", output(gen, match)]
+    if rnd.random() < .15:
+        acts += ["pop_mpls:%#06x" % (match.eth_type or IPV4),
+                 output(gen, match)]
+    return acts
+
+
 def mpls(gen, match, table):
     """Actions that change MPLS labels, and end with an output.  What is below
     a label is looked at after a recirculation."""
     rnd = gen.rnd
-    if match.kind != "mpls":
-        return ["push_mpls:0x8847", "set_field:%d->mpls_label"
-                % rnd.randrange(1 << 20), output(gen, match)]
-    if gen.tunnels:
-        # Software's hash, and with it the source port of VXLAN and Geneve, is
-        # that of the packet with its label.
-        return ["pop_mpls:0x0800", output(gen, match)]
+    if match.kind != "mpls" or rnd.random() < .2:
+        return push_mpls(gen, match)
     below = FakeMatch()
     below.eth_type = rnd.choice((IPV4, IPV4, IPV6, MPLS))
     acts = ["pop_mpls:%#06x" % below.eth_type]
@@ -203,7 +224,7 @@ def make(gen, match, table):
         acts.append("group:%d" % rnd.choice(gen.group_ids))
         return ",".join(acts)
     if match.kind == "mpls" and gen.has("recirc", .5) or (
-            match.eth_type in (IPV4, IPV6) and gen.has("mpls", .02)):
+            match.eth_type and match.kind != "mpls" and gen.has("mpls", .08)):
         return ",".join(acts + mpls(gen, match, table))
     if table + 1 < gen.n_tables and rnd.random() < .4:
         if rnd.random() < .4:

@@ -67,7 +67,7 @@ class Case:
         comes with it in one batch: there, packets go one by one at first."""
         text = " ".join(self.groups + self.flows + self.changes)
         return (self.sequential or self.topology != "flat"
-                or any(word in text for word in ("type=select", "mpls",
+                or any(word in text for word in ("type=select", "pop_mpls",
                                                  "output:%d" % PATCH))
                 or any("output:%d" % port in text
                        for port in TUNNELS.values()))

@@ -228,7 +228,14 @@ parse_jump(struct actions_parser *ap, uint32_t recirc_id, odp_port_t tnl_port,
         return offload_refuse(list->refusal,
                               OFFLOAD_REFUSAL_ACTION_RECIRC_NOT_LAST);
     }
-    if (!ap->ops->jump(recirc_id, tnl_port, &group, list->refusal, ap->aux)) {
+    if (recirc_id && list->packet.encapsulated) {
+        /* For software these come from the port by which the tunnel leaves,
+         * which a NIC does not know. */
+        return offload_refuse(list->refusal,
+                              OFFLOAD_REFUSAL_ACTION_RECIRC_ENCAP);
+    }
+    if (!ap->ops->jump(recirc_id, tnl_port, list->packet.hash_gone, &group,
+                       list->refusal, ap->aux)) {
         return false;
     }
     offload_action_add(list, RTE_FLOW_ACTION_TYPE_JUMP)->jump.group = group;

@@ -115,9 +115,10 @@ struct offload_actions_ops {
                    struct offload_refusal *refusal, void *aux);
 
     /* Finds the group of packets with 'recirc_id', or, if that is 0, of those
-     * that are to leave tunnel port 'tnl_port'. */
-    bool (*jump)(uint32_t recirc_id, odp_port_t tnl_port, uint32_t *group,
-                 struct offload_refusal *refusal, void *aux);
+     * that are to leave tunnel port 'tnl_port'.  'hash_gone' is true if Open
+     * vSwitch would calculate their hash anew. */
+    bool (*jump)(uint32_t recirc_id, odp_port_t tnl_port, bool hash_gone,
+                 uint32_t *group, struct offload_refusal *refusal, void *aux);
 
     /* Finds the NIC's meter for the datapath's meter 'id'. */
     bool (*meter)(uint32_t id, uint32_t *mtr_id,

@@ -51,6 +51,7 @@ struct offload_group {
     uint16_t domain;
     struct offload_place place;
     uint32_t number;
+    atomic_bool hash_gone;
     unsigned int n_refs;
     long long int idle_since;
     struct ovs_list misses;             /* Has "struct miss"es. */
@@ -149,6 +150,7 @@ offload_group_ref(uint16_t domain, const struct offload_place *place)
         group->domain = domain;
         group->place = *place;
         group->number = number;
+        atomic_init(&group->hash_gone, false);
         group->n_refs = 1;
         ovs_list_init(&group->misses);
         hmap_insert(&groups, &group->place_node, hash);
@@ -258,13 +260,21 @@ offload_group_number(const struct offload_group *group)
     return group->number;
 }
 
-bool
-offload_group_find_place(uint32_t number, struct offload_place *place)
+void
+offload_group_set_hash_gone(struct offload_group *group)
 {
-    const struct offload_group *group = find_number(number);
+    atomic_store_relaxed(&group->hash_gone, true);
+}
+
+bool
+offload_group_find_place(uint32_t number, struct offload_place *place,
+                         bool *hash_gone)
+{
+    struct offload_group *group = find_number(number);
 
     if (group) {
         *place = group->place;
+        atomic_read_relaxed(&group->hash_gone, hash_gone);
     }
     return group != NULL;
 }

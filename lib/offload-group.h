@@ -79,9 +79,15 @@ void offload_group_remove_miss(struct offload_group *group,
 /* Returns the group's number, in rte_flow's terms. */
 uint32_t offload_group_number(const struct offload_group *);
 
-/* Finds the place of group 'number', as packets are marked with it.  Returns
- * true if successful.  May be called by PMD threads. */
-bool offload_group_find_place(uint32_t number, struct offload_place *place);
+/* Notes that for Open vSwitch packets that come to 'group' have no hash any
+ * more: whatever made them recirculate has made it forget theirs. */
+void offload_group_set_hash_gone(struct offload_group *);
+
+/* Finds the place of group 'number', as packets are marked with it, and stores
+ * in '*hash_gone' whether offload_group_set_hash_gone() was called for it.
+ * Returns true if successful.  May be called by PMD threads. */
+bool offload_group_find_place(uint32_t number, struct offload_place *place,
+                              bool *hash_gone);
 
 /* Rids all groups of what they have in the NIC by 'port', which is gone. */
 void offload_group_purge_port(struct offload_port *port);

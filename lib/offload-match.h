@@ -74,6 +74,8 @@ struct offload_packet {
     bool has_l4_item;           /* The last item is the one of 'ip_proto'. */
     bool ecn_known;             /* The ECN bits of TOS or traffic class ... */
     uint8_t ecn;                /* ... are these. */
+    bool encapsulated;          /* It was put into a tunnel. */
+    bool hash_gone;             /* Open vSwitch has forgotten its hash. */
 
     /* How actions have changed layer 2 since the match. */
     struct eth_addr dst, src;   /* These bits were set ... */

@@ -78,6 +78,7 @@ int
 offload_miss_recover(struct netdev *netdev, struct dp_packet *packet)
 {
     struct offload_place place;
+    bool hash_gone;
     uint32_t mark;
 
     restored = NULL;
@@ -88,7 +89,7 @@ offload_miss_recover(struct netdev *netdev, struct dp_packet *packet)
         offload_sample_receive(mark, packet);
         return EINPROGRESS;
     }
-    if (!offload_group_find_place(mark, &place)) {
+    if (!offload_group_find_place(mark, &place, &hash_gone)) {
         /* Rewritten by who knows what. */
         COVERAGE_INC(offload_miss_unknown);
         dp_packet_delete(packet);
@@ -98,6 +99,12 @@ offload_miss_recover(struct netdev *netdev, struct dp_packet *packet)
         && !pop_tunnel(packet, place.tunnel, netdev_get_dpif_type(netdev))) {
         COVERAGE_INC(offload_miss_tunnel_error);
         return EINVAL;
+    }
+
+    if (hash_gone) {
+        /* Open vSwitch's own is made of the packet as it is now; the NIC's is
+         * another. */
+        *dp_packet_ol_flags_ptr(packet) &= ~DP_PACKET_OL_RSS_HASH;
     }
 
     COVERAGE_INC(offload_miss_restored);

@@ -9,6 +9,8 @@
  * them.  It goes on where it was: with the group's recirc_id, and behind its
  * tunnel port.  In the latter case it still has its outer headers, so that
  * Open vSwitch's own code takes them off and finds the tunnel's metadata.
+ * Behind pop_mpls, which makes Open vSwitch forget a packet's hash, the hash
+ * that the NIC delivers is forgotten, too.
  *
  * A packet with a sample's mark is a copy, for ovs-vswitchd alone
  * (offload-sample.h).

@@ -33,6 +33,7 @@ offload_mpls_pop(struct offload_action_list *list, ovs_be16 eth_type)
     offload_action_add(list, RTE_FLOW_ACTION_TYPE_OF_POP_MPLS)
         ->pop_mpls.ethertype = eth_type;
     packet->eth_type = eth_type;
+    packet->hash_gone = true;
     forget_upper_layers(packet);
     return true;
 }

@@ -143,8 +143,8 @@ put_output(odp_port_t port_no, uint16_t *port_id,
 
 /* Packets that recirculate stay packets of their tunnel. */
 static bool
-put_jump(uint32_t recirc_id, odp_port_t tnl_port, uint32_t *group,
-         struct offload_refusal *refusal, void *put_)
+put_jump(uint32_t recirc_id, odp_port_t tnl_port, bool hash_gone,
+         uint32_t *group, struct offload_refusal *refusal, void *put_)
 {
     struct put *put = put_;
     struct offload_place place = {
@@ -169,6 +169,9 @@ put_jump(uint32_t recirc_id, odp_port_t tnl_port, uint32_t *group,
     if (offload_group_add_miss(target, put->ties->port, refusal)) {
         offload_group_unref(target);
         return false;
+    }
+    if (hash_gone) {
+        offload_group_set_hash_gone(target);
     }
     put->ties->target = target;
     *group = offload_group_number(target);

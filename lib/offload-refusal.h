@@ -95,6 +95,8 @@
         "action recirc or tnl_pop with other actions behind it")              \
     OFFLOAD_REFUSAL(ACTION_RECIRC_TUNNEL, "action-recirc-in-tunnel",          \
         "action recirc behind others, on packets that left a tunnel")         \
+    OFFLOAD_REFUSAL(ACTION_RECIRC_ENCAP, "action-recirc-behind-tnl_push",     \
+        "action recirc on packets that were put into a tunnel")               \
     OFFLOAD_REFUSAL(ACTION_GROUP, "action-recirc-no-group",                   \
         "the NIC has no group for packets that recirculate")                  \
     OFFLOAD_REFUSAL(ACTION_HASH, "action-hash",                               \

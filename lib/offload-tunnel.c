@@ -539,5 +539,6 @@ offload_tunnel_push(struct offload_action_list *list,
     packet->ip_proto_known = false;
     packet->unfragmented = false;
     packet->ecn_known = false;
+    packet->encapsulated = true;
     return true;
 }

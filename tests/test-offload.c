@@ -59,7 +59,8 @@ resolve_port(odp_port_t port_no, uint16_t *port_id,
 
 /* Group 100 + N is that of recirc_id N, or of tunnel port N. */
 static bool
-resolve_jump(uint32_t recirc_id, odp_port_t tnl_port, uint32_t *group,
+resolve_jump(uint32_t recirc_id, odp_port_t tnl_port,
+             bool hash_gone OVS_UNUSED, uint32_t *group,
              struct offload_refusal *refusal OVS_UNUSED, void *aux OVS_UNUSED)
 {
     *group = 100 + (recirc_id ? recirc_id : odp_to_u32(tnl_port));

@@ -11,6 +11,10 @@
     tunnel_ping.py mpls IFACE COUNT PORT   sends UDP packets from PORT, from
                                            10.0.0.1 to 10.0.0.2, behind a
                                            label
+    tunnel_ping.py ports IFACE COUNT VNI   says "listening", and when COUNT UDP
+                                           packets came in VXLAN the source
+                                           ports, inner and outer, that they
+                                           had
 """
 
 import socket
@@ -92,6 +96,21 @@ def mpls(sock, count, port):
         sock.send(VM1 + VM0 + b"\x88\x47" + label + packet)
 
 
+def ports(sock, count, vni):
+    print("listening", flush=True)
+    seen = []
+    while len(seen) < count:
+        frame = sock.recv(2048)
+        if (frame[12:14] == b"\x08\0" and frame[23] == 17
+                and frame[36:38] == struct.pack("!H", 4789)
+                and frame[42:50] == struct.pack("!II", 0x08000000, vni << 8)
+                and frame[73] == 17):
+            seen.append(struct.unpack("!H", frame[84:86])
+                        + struct.unpack("!H", frame[34:36]))
+    for pair in sorted(set(seen)):
+        print("%d %d" % pair)
+
+
 def main():
     kind, iface, count, number = sys.argv[1:5]
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
@@ -100,6 +119,8 @@ def main():
     if kind == "vxlan":
         vxlan(sock, int(count), int(number),
               bytes.fromhex(sys.argv[5].replace(":", "")))
+    elif kind == "ports":
+        ports(sock, int(count), int(number))
     else:
         mpls(sock, int(count), int(number))
 

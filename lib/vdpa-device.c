@@ -362,6 +362,7 @@ device_configured_cb(int vid, int error, void *device_)
     if (!error) {
         /* Should it have gone, it is back. */
         atomic_store(&device->removed, false);
+        atomic_store(&device->served, true);
     }
     vdpa_vhost_notify_vid(vid);
 }
@@ -406,6 +407,7 @@ vdpa_device_open(const struct vdpa_devargs *devargs, const char *owner,
     vdpa_devargs_clone(&device->devargs, devargs);
     atomic_init(&device->removed, false);
     atomic_init(&device->error, 0);
+    atomic_init(&device->served, false);
 
     error = device_find(device, reasonp);
     if (!error) {
@@ -486,4 +488,14 @@ vdpa_device_get_error(const struct vdpa_device *device)
 
     atomic_read(&CONST_CAST(struct vdpa_device *, device)->error, &error);
     return vdpa_device_is_removed(device) ? 0 : error;
+}
+
+/* Returns true if the driver of 'device' has ever agreed to serve a guest. */
+bool
+vdpa_device_has_served(const struct vdpa_device *device)
+{
+    bool served;
+
+    atomic_read(&CONST_CAST(struct vdpa_device *, device)->served, &served);
+    return served;
 }

@@ -67,6 +67,7 @@ struct vdpa_device {
 
     struct vdpa_watch *watch;
     atomic_int error;           /* Of the driver, with the present guest. */
+    atomic_bool served;         /* It took one, if not the present one. */
 
     /* Statistics of a queue that the driver has, what each one counts, and
      * room to read them. */
@@ -90,6 +91,7 @@ void vdpa_device_periodic(struct vdpa_device *);
 void vdpa_device_warn(struct vdpa_device *);
 bool vdpa_device_is_removed(const struct vdpa_device *);
 int vdpa_device_get_error(const struct vdpa_device *);
+bool vdpa_device_has_served(const struct vdpa_device *);
 bool vdpa_device_get_stats(const struct vdpa_device *, unsigned int virtqueue,
                            uint64_t *packets, uint64_t *errors);
 

@@ -26,6 +26,11 @@ VLOG_DEFINE_THIS_MODULE(dpdkvdpa);
 /* How often to look at what only polling tells, in milliseconds. */
 #define POLL_INTERVAL 1000
 
+/* How long a driver that refused a guest is left alone, in milliseconds: so
+ * long after the first one, twice as long after each further one. */
+#define MIN_RETRY_INTERVAL 1000
+#define MAX_RETRY_INTERVAL 64000
+
 /* All ports that have a netdev, and those that only wait to be closed. */
 static struct ovs_mutex ports_mutex = OVS_MUTEX_INITIALIZER;
 static struct cmap ports = CMAP_INITIALIZER;
@@ -245,15 +250,15 @@ vdpa_port_check_representor(const struct vdpa_port *port,
 }
 
 /* Joins guest and VF of 'port', that are not, as 'options' say: in hardware,
- * if that is wanted and can be had, otherwise by a relay.  A nonnull 'reason',
- * that this function takes ownership of, says in words that hardware has been
- * tried and cannot be had.
+ * if 'hardware' is true and that can be had, otherwise by a relay.  A nonnull
+ * 'reason', that this function takes ownership of, says in words why hardware
+ * could not be had the last time.
  *
  * Returns 0 if successful, otherwise a positive errno value, and a
  * description, that the caller must free, in '*errorp'. */
 static int
 port_join(struct vdpa_port *port, const struct vdpa_options *options,
-          char *reason, char **errorp)
+          bool hardware, char *reason, char **errorp)
 {
     struct vdpa_device *device = NULL;
     struct vdpa_relay *relay = NULL;
@@ -264,10 +269,15 @@ port_join(struct vdpa_port *port, const struct vdpa_options *options,
     mtu = port->mtu;
     ovs_mutex_unlock(&port->mutex);
 
-    if (!options->sw && !reason) {
-        vdpa_device_open(&options->accelerator, port->name,
-                         options->socket_path, options->max_queues,
-                         guest_changed, port, &device, &reason);
+    if (hardware) {
+        char *new_reason;
+
+        if (vdpa_device_open(&options->accelerator, port->name,
+                             options->socket_path, options->max_queues,
+                             guest_changed, port, &device, &new_reason)) {
+            free(reason);
+            reason = new_reason;
+        }
     }
     if (!device) {
         error = vdpa_relay_open(port->name, options->socket_path,
@@ -328,7 +338,8 @@ vdpa_port_configure(struct vdpa_port *port, struct vdpa_options *options,
             return error;
         }
         port_part(port);
-        error = port_join(port, options, NULL, errorp);
+        port->retry_interval = 0;
+        error = port_join(port, options, !options->sw, NULL, errorp);
         if (error) {
             return error;
         }
@@ -342,30 +353,93 @@ vdpa_port_configure(struct vdpa_port *port, struct vdpa_options *options,
     return 0;
 }
 
-/* Has a relay take the place of the device of 'port', whose driver refuses to
- * serve the guest. */
+/* Joins guest and VF of 'port' anew, with 'hardware' and 'reason' as for
+ * port_join(). */
 static void
-port_fall_back(struct vdpa_port *port)
+port_rejoin(struct vdpa_port *port, bool hardware, char *reason)
 {
-    const struct vdpa_device *device = vdpa_port_get_device(port);
     struct vdpa_options options;
-    char *reason, *description;
+    char *description;
 
-    reason = xasprintf("vDPA device %s refused to serve the guest (%s)",
-                       device->devargs.name,
-                       ovs_strerror(vdpa_device_get_error(device)));
     ovs_mutex_lock(&port->mutex);
     vdpa_options_clone(&options, &port->options);
     ovs_mutex_unlock(&port->mutex);
 
     port_part(port);
-    if (port_join(port, &options, reason, &description)) {
+    if (port_join(port, &options, hardware, reason, &description)) {
         VLOG_ERR("%s: guest and VF are not joined any more: %s", port->name,
                  description);
         free(description);
         guest_changed(port);
     }
     vdpa_options_destroy(&options);
+}
+
+/* Notes that hardware was tried for 'port' and did not serve the guest. */
+static void
+port_refused(struct vdpa_port *port)
+{
+    port->retry_interval = (port->retry_interval
+                            ? MIN(port->retry_interval * 2, MAX_RETRY_INTERVAL)
+                            : MIN_RETRY_INTERVAL);
+    port->next_try = time_msec() + port->retry_interval;
+}
+
+/* Has a relay take the place of the device of 'port', whose driver refuses to
+ * serve the guest. */
+static void
+port_fall_back(struct vdpa_port *port)
+{
+    const struct vdpa_device *device = vdpa_port_get_device(port);
+    char *reason;
+
+    reason = xasprintf("vDPA device %s refused to serve the guest (%s)",
+                       device->devargs.name,
+                       ovs_strerror(vdpa_device_get_error(device)));
+    port_refused(port);
+    port_rejoin(port, false, reason);
+}
+
+/* Returns true if it is time to try hardware again for 'port', which has
+ * 'relay' since a guest was refused. */
+static bool
+port_may_retry(const struct vdpa_port *port, const struct vdpa_relay *relay)
+{
+    return (port->retry_interval && time_msec() >= port->next_try
+            && vdpa_vhost_has_guest_left(relay->vhost));
+}
+
+/* Has the device take the place of the relay of 'port' again. */
+static void
+port_retry(struct vdpa_port *port)
+{
+    char *reason;
+
+    VLOG_INFO("%s: trying hardware vDPA again, since the guest has left",
+              port->name);
+    ovs_mutex_lock(&port->mutex);
+    reason = nullable_xstrdup(port->fallback_reason);
+    ovs_mutex_unlock(&port->mutex);
+    port_rejoin(port, true, reason);
+    if (!vdpa_port_get_device(port)) {
+        port_refused(port);
+    }
+}
+
+/* Forgets that hardware could not be had for 'port', if that is so, since now
+ * the driver serves the guest. */
+static void
+port_forget_refusals(struct vdpa_port *port)
+{
+    if (port->retry_interval) {
+        port->retry_interval = 0;
+        ovs_mutex_lock(&port->mutex);
+        free(port->fallback_reason);
+        port->fallback_reason = NULL;
+        ovs_mutex_unlock(&port->mutex);
+        VLOG_INFO("%s: the guest has hardware vDPA again", port->name);
+        netdev_change_seq_changed(port->netdev);
+    }
 }
 
 /* Returns true if the VF of 'port' takes an MTU of 'mtu' bytes.  A vDPA device
@@ -518,11 +592,12 @@ port_poll(struct vdpa_port *port)
     }
 }
 
-/* Has relays take the places of the devices of the ports called 'names'.  To
- * be called with no lock held, as closing them waits for other threads.  So it
- * takes references to keep the netdevs from being freed. */
+/* Changes how guest and VF are joined of those of the ports called 'names' for
+ * which that is due.  To be called with no lock held, as closing what joins
+ * them waits for other threads.  So it takes references to keep the netdevs
+ * from being freed. */
 static void
-fall_back(const struct sset *names)
+change_joins(const struct sset *names)
 {
     const char *name;
 
@@ -530,9 +605,12 @@ fall_back(const struct sset *names)
         struct netdev *netdev = netdev_from_name(name);
         struct vdpa_port *port = netdev ? vdpa_port_from_netdev(netdev) : NULL;
         struct vdpa_device *device = port ? vdpa_port_get_device(port) : NULL;
+        struct vdpa_relay *relay = port ? vdpa_port_get_relay(port) : NULL;
 
         if (device && vdpa_device_get_error(device)) {
             port_fall_back(port);
+        } else if (relay && port_may_retry(port, relay)) {
+            port_retry(port);
         }
         netdev_close(netdev);
     }
@@ -543,7 +621,7 @@ fall_back(const struct sset *names)
 void
 vdpa_ports_run(void)
 {
-    struct sset refused = SSET_INITIALIZER(&refused);
+    struct sset changing = SSET_INITIALIZER(&changing);
     bool poll = time_msec() >= next_poll;
     uint64_t new_seq = seq_read(run_seq());
     struct vdpa_port *port;
@@ -570,10 +648,15 @@ vdpa_ports_run(void)
                 vdpa_device_warn(device);
             }
             if (vdpa_device_get_error(device)) {
-                sset_add(&refused, port->name);
+                sset_add(&changing, port->name);
+            } else if (vdpa_device_has_served(device)) {
+                port_forget_refusals(port);
             }
         } else if (relay) {
             vdpa_relay_periodic(relay);
+            if (port_may_retry(port, relay)) {
+                sset_add(&changing, port->name);
+            }
         }
         if (poll && (device || relay)) {
             port_poll(port);
@@ -581,8 +664,8 @@ vdpa_ports_run(void)
     }
     ovs_mutex_unlock(&ports_mutex);
 
-    fall_back(&refused);
-    sset_destroy(&refused);
+    change_joins(&changing);
+    sset_destroy(&changing);
 }
 
 /* Arranges for the main thread to wake up when vdpa_ports_run() is to be

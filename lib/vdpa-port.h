@@ -15,6 +15,11 @@
  * tries first unless told not to, or by a relay, to which it falls back if the
  * device cannot be had or, later, if the device's driver refuses the guest.
  *
+ * From one to the other, the hypervisor's connection is made anew.  A guest
+ * that was refused pays that once, then keeps its relay.  The driver is asked
+ * again when that guest has left, its connection included, at the expense of
+ * nobody; and less and less often if it refuses one guest after the other.
+ *
  * Thread-safety
  * -------------
  *
@@ -57,7 +62,12 @@ struct vdpa_port {
     struct ovs_mutex mutex;
     struct vdpa_options options OVS_GUARDED;
     char *fallback_reason OVS_GUARDED; /* Why hardware was tried in vain. */
-    bool told_removed;          /* The main thread's own. */
+
+    /* The main thread's own. */
+    bool told_removed;
+    long long int retry_interval; /* Since the driver refused a guest, else 0.
+                                   * In ms, as is: */
+    long long int next_try;       /* Earliest time to ask it again. */
 
     int mtu OVS_GUARDED;
 

@@ -250,7 +250,9 @@ vdpa_status_format(struct vdpa_port *port, struct ds *s)
     }
     ovs_mutex_lock(&port->mutex);
     if (port->fallback_reason) {
-        ds_put_format(s, "  no hardware: %s\n", port->fallback_reason);
+        ds_put_format(s, "  %s: %s\n", (device ? "tried again, after"
+                                       : "no hardware"),
+                      port->fallback_reason);
     }
     ovs_mutex_unlock(&port->mutex);
 }

@@ -516,6 +516,23 @@ new_connection(int vid)
     return 0;
 }
 
+static void
+destroy_connection(int vid)
+{
+    bool quiescent = ovsrcu_is_quiescent();
+    struct vdpa_vhost *vhost = vhost_from_vid(vid);
+
+    if (vhost) {
+        ovs_mutex_lock(&vhost->mutex);
+        vhost->guest_left = true;
+        vhost_tell(vhost);
+        ovs_mutex_unlock(&vhost->mutex);
+    }
+    if (quiescent) {
+        ovsrcu_quiesce_start();
+    }
+}
+
 static int
 new_device(int vid)
 {
@@ -530,6 +547,7 @@ new_device(int vid)
     ovs_mutex_lock(&vhost->mutex);
     vhost->vid = vid;
     vhost->serial++;
+    vhost->guest_left = false;
     if (vhost->device) {
         vhost_publish(vhost);
     }
@@ -659,6 +677,7 @@ static const struct rte_vhost_device_ops device_ops = {
     .destroy_device = destroy_device,
     .vring_state_changed = vring_state_changed,
     .new_connection = new_connection,
+    .destroy_connection = destroy_connection,
 };
 
 static void
@@ -797,6 +816,22 @@ vdpa_vhost_notify_vid(int vid)
     if (quiescent) {
         ovsrcu_quiesce_start();
     }
+}
+
+/* Returns true if the hypervisor of 'vhost' has ended a connection and no
+ * guest drives its device since, though the hypervisor may be back: whoever
+ * serves the rings can be replaced now without a guest's noticing.  A guest
+ * that only resets its device does not count.  To be called from the main
+ * thread. */
+bool
+vdpa_vhost_has_guest_left(struct vdpa_vhost *vhost)
+{
+    bool guest_left;
+
+    ovs_mutex_lock(&vhost->mutex);
+    guest_left = vhost->guest_left;
+    ovs_mutex_unlock(&vhost->mutex);
+    return guest_left;
 }
 
 /* Returns the connection of 'vhost' if it changed since the last call, so that

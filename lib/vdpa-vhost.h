@@ -84,6 +84,7 @@ struct vdpa_vhost {
     uint32_t tx_ready OVS_GUARDED;      /* As in 'struct vdpa_vhost_conn', */
     uint32_t rx_ready OVS_GUARDED;      /* also before the guest is ready. */
     uint32_t started OVS_GUARDED;       /* Of 'virtqs'. */
+    bool guest_left OVS_GUARDED;        /* And none has come since. */
     bool paused OVS_GUARDED;
     bool has_memory OVS_GUARDED;        /* librte_vhost knows the guest's. */
     void (*changed_cb)(void *aux) OVS_GUARDED;
@@ -118,6 +119,7 @@ void vdpa_vhost_close(struct vdpa_vhost *);
 void vdpa_vhost_silence(struct vdpa_vhost *);
 void vdpa_vhost_notify(struct vdpa_vhost *);
 void vdpa_vhost_notify_vid(int vid);
+bool vdpa_vhost_has_guest_left(struct vdpa_vhost *);
 const struct vdpa_vhost_conn *vdpa_vhost_run(struct vdpa_vhost *);
 void vdpa_vhost_warn(struct vdpa_vhost *);
 

@@ -25,6 +25,9 @@
  *     remove     the device does not let itself be removed, the first time
  *     ethdev     the Ethernet device fails to be probed
  *
+ * Instead of a step there can be the path of a file that names one, if the
+ * file is there: so a device can fail for a while.
+ *
  * 'stats' is what is answered when a queue's statistics are asked for, of the
  * six that there are: -1 is an error, 0 says that the queue is disabled.
  * Those of virtqueue q are 100 * q + 10, 100 * q + 11, and so on.
@@ -35,6 +38,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +67,7 @@ struct fake {
     TAILQ_ENTRY(fake) next;
     struct rte_vdev_device *vdev;
     struct rte_vdpa_device *vdpa;
-    const char *fail;           /* One of 'steps', or NULL. */
+    char fail[256];             /* One of 'steps', a path, or "". */
     int n_queues;
     int n_stats;
     int configured;
@@ -96,7 +100,20 @@ fake_find(const struct rte_vdpa_device *vdpa)
 static int
 fails(const struct fake *fake, const char *step)
 {
-    return fake->fail && !strcmp(fake->fail, step);
+    char line[16] = "";
+    FILE *file;
+
+    if (fake->fail[0] != '/') {
+        return !strcmp(fake->fail, step);
+    }
+    file = fopen(fake->fail, "re");
+    if (file) {
+        if (fgets(line, sizeof line, file)) {
+            line[strcspn(line, "\n")] = '\0';
+        }
+        fclose(file);
+    }
+    return !strcmp(line, step);
 }
 
 static int
@@ -407,17 +424,19 @@ parse_number(const char *key __rte_unused, const char *value, void *number)
 }
 
 static int
-parse_step(const char *key __rte_unused, const char *value, void *fail_)
+parse_step(const char *key __rte_unused, const char *value, void *fake_)
 {
-    const char **fail = fail_;
+    struct fake *fake = fake_;
+    int known = value[0] == '/';
 
     for (unsigned int i = 0; i < RTE_DIM(steps); i++) {
-        if (!strcmp(value, steps[i])) {
-            *fail = steps[i];
-            return 0;
-        }
+        known |= !strcmp(value, steps[i]);
     }
-    return -EINVAL;
+    known &= strlen(value) < sizeof fake->fail;
+    if (known) {
+        snprintf(fake->fail, sizeof fake->fail, "%s", value);
+    }
+    return known ? 0 : -EINVAL;
 }
 
 /* Probes 'vdev', whose arguments may have 'keys', the first of which asks for
@@ -440,7 +459,7 @@ fake_probe__(struct rte_vdev_device *vdev, const char *const *keys,
     fake->n_queues = 4;
     fake->n_stats = RTE_DIM(stat_names);
     value = rte_kvargs_get(kvargs, keys[0]);
-    error = rte_kvargs_process(kvargs, "fail", parse_step, &fake->fail);
+    error = rte_kvargs_process(kvargs, "fail", parse_step, fake);
     rte_kvargs_process(kvargs, "queues", parse_number, &fake->n_queues);
     rte_kvargs_process(kvargs, "stats", parse_number, &fake->n_stats);
     TAILQ_INSERT_HEAD(&fakes, fake, next);

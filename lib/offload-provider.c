@@ -202,7 +202,7 @@ put_userspace(const struct nlattr *userspace, uint32_t *mark,
     struct offload_sample *sample = NULL;
 
     if (put->place.tunnel == ODPP_NONE) {
-        sample = offload_sample_create(userspace);
+        sample = offload_sample_create(userspace, put->place.recirc_id);
     }
     if (!sample) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_USERSPACE);

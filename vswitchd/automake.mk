@@ -19,6 +19,7 @@ vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
 	-Wl,--wrap=dpif_meter_set \
 	-Wl,--wrap=dpif_meter_get \
 	-Wl,--wrap=dpif_meter_del \
+	-Wl,--wrap=dpif_register_upcall_cb \
 	-Wl,--wrap=netdev_reconfigure \
 	-Wl,--wrap=xnanosleep_no_quiesce \
 	-Wl,-Map=vswitchd/ovs-vswitchd.map -Wl,--cref
@@ -38,6 +39,7 @@ SEAMS = \
 	dpif_meter_set:libofproto_la-ofproto-dpif.o \
 	dpif_meter_get:libofproto_la-ofproto-dpif.o \
 	dpif_meter_del:libofproto_la-ofproto-dpif.o \
+	dpif_register_upcall_cb:libofproto_la-ofproto-dpif-upcall.o \
 	netdev_reconfigure:dpif-netdev.o \
 	xnanosleep_no_quiesce:dpif-netdev.o
 

@@ -32,6 +32,7 @@
 #include "offload-meter.h"
 #include "offload-miss.h"
 #include "offload-provider.h"
+#include "offload-sample.h"
 #include "util.h"
 #include "vdpa-relay.h"
 
@@ -241,7 +242,7 @@ int __wrap_dpif_meter_del(struct dpif *, ofproto_meter_id,
                           struct ofputil_meter_stats *, uint16_t n_bands);
 
 static bool
-has_our_meters(const struct dpif *dpif)
+is_ours(const struct dpif *dpif)
 {
     return !strcmp(dpif_type(dpif), "netdev");
 }
@@ -252,7 +253,7 @@ __wrap_dpif_meter_set(struct dpif *dpif, ofproto_meter_id id,
 {
     int error = __real_dpif_meter_set(dpif, id, config);
 
-    if (!error && has_our_meters(dpif)) {
+    if (!error && is_ours(dpif)) {
         offload_meter_set(id.uint32, config);
     }
     return error;
@@ -264,7 +265,7 @@ __wrap_dpif_meter_get(const struct dpif *dpif, ofproto_meter_id id,
 {
     int error = __real_dpif_meter_get(dpif, id, stats, n_bands);
 
-    if (!error && stats && has_our_meters(dpif)) {
+    if (!error && stats && is_ours(dpif)) {
         offload_meter_add_stats(id.uint32, stats, n_bands);
     }
     return error;
@@ -276,10 +277,30 @@ __wrap_dpif_meter_del(struct dpif *dpif, ofproto_meter_id id,
 {
     int error = __real_dpif_meter_del(dpif, id, stats, n_bands);
 
-    if (has_our_meters(dpif)) {
+    if (is_ours(dpif)) {
         offload_meter_del(id.uint32);
     }
     return error;
+}
+
+/* dpif_register_upcall_cb(), from ofproto/ofproto-dpif-upcall.c, when the
+ * first bridge of a datapath type has come, and with a null 'cb' when the last
+ * one has gone.
+ *
+ * In between, samples from the NIC are handed to that datapath. */
+void __real_dpif_register_upcall_cb(struct dpif *, upcall_callback *,
+                                    void *aux);
+void __wrap_dpif_register_upcall_cb(struct dpif *, upcall_callback *,
+                                    void *aux);
+
+void
+__wrap_dpif_register_upcall_cb(struct dpif *dpif, upcall_callback *cb,
+                               void *aux)
+{
+    if (is_ours(dpif)) {
+        offload_sample_set_dpif(cb ? dpif : NULL);
+    }
+    __real_dpif_register_upcall_cb(dpif, cb, aux);
 }
 
 /* netdev_reconfigure(), from lib/dpif-netdev.c, before a port's queues or

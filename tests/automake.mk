@@ -11,9 +11,15 @@ TESTSUITE_AT = \
 
 TESTSUITE_AT += \
 	tests/offload-groups.at \
+	tests/offload-bond.at \
+	tests/offload-sample.at \
 	tests/offload-nic.at \
 	tests/offload-translate.at
-EXTRA_DIST += tests/tunnel_ping.py
+EXTRA_DIST += \
+	tests/collector.py \
+	tests/copies.py \
+	tests/lacp_peer.py \
+	tests/tunnel_ping.py
 
 TESTSUITE_AT += tests/guest-faults.at
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at

@@ -389,16 +389,22 @@ define(struct offload_header *header, size_t *n, enum rte_flow_item_type type,
 }
 
 /* Takes the header apart into the items that vxlan_encap wants.  Returns false
- * if it is not one of VXLAN as they say it. */
+ * if it is not one of VXLAN as they say it: VXLAN-GPE's is not, which has
+ * flags and a protocol where VXLAN has reserved bits. */
 static bool
 define_vxlan(struct offload_header *header, bool v4)
 {
     const uint8_t *p = header->bytes;
     size_t n = 0;
+    ovs_be32 flags;
 
     if (header->size != ETH_HEADER_LEN
                         + (v4 ? IP_HEADER_LEN : IPV6_HEADER_LEN)
                         + VXLAN_SIZE) {
+        return false;
+    }
+    memcpy(&flags, p + header->size - sizeof(struct vxlanhdr), sizeof flags);
+    if (flags != htonl(VXLAN_FLAGS)) {
         return false;
     }
     memset(&header->eth, 0, sizeof header->eth);

@@ -8,6 +8,8 @@
                                            within VXLAN from 172.31.0.2 to
                                            172.31.0.1 at MAC, and prints how
                                            many replies came back in VXLAN
+    tunnel_ping.py gpe ...                 the same with VXLAN-GPE, Ethernet
+                                           inside
     tunnel_ping.py mpls IFACE COUNT PORT   sends UDP packets from PORT, from
                                            10.0.0.1 to 10.0.0.2, behind a
                                            label
@@ -54,33 +56,36 @@ def echo(seq):
     return message[:2] + struct.pack("!H", checksum(message)) + message[4:]
 
 
-def vxlan_request(switch, vni, seq):
+VXLAN_FLAGS, GPE_FLAGS = 0x08000000, 0x0c000003
+
+
+def vxlan_request(switch, vni, seq, flags):
     inner = VM0 + FAR + b"\x08\0" + ipv4("10.0.0.99", "10.0.0.1", 1,
                                          echo(seq))
-    header = struct.pack("!II", 0x08000000, vni << 8)
+    header = struct.pack("!II", flags, vni << 8)
     return switch + WIRE + b"\x08\0" + ipv4(
         "172.31.0.2", "172.31.0.1", 17, udp(40000, 4789, header + inner))
 
 
-def is_vxlan_reply(frame, vni):
+def is_vxlan_reply(frame, vni, flags):
     """Tells whether FRAME is an echo reply in VXLAN, as Open vSwitch makes it."""
     return (len(frame) > 84 and frame[12:14] == b"\x08\0"
             and frame[23] == 17 and frame[36:38] == struct.pack("!H", 4789)
             and 32768 <= struct.unpack("!H", frame[34:36])[0] <= 61000
-            and frame[42:50] == struct.pack("!II", 0x08000000, vni << 8)
+            and frame[42:50] == struct.pack("!II", flags, vni << 8)
             and checksum(frame[14:34]) == 0
             and frame[50:56] == FAR and frame[84] == 0)
 
 
-def vxlan(sock, count, vni, switch):
+def vxlan(sock, count, vni, switch, flags=VXLAN_FLAGS):
     replies = 0
     for seq in range(count):
-        sock.send(vxlan_request(switch, vni, seq))
+        sock.send(vxlan_request(switch, vni, seq, flags))
         end = time.monotonic() + 2
         while time.monotonic() < end:
             sock.settimeout(max(0.01, end - time.monotonic()))
             try:
-                if is_vxlan_reply(sock.recv(2048), vni):
+                if is_vxlan_reply(sock.recv(2048), vni, flags):
                     replies += 1
                     break
             except socket.timeout:
@@ -116,9 +121,10 @@ def main():
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
                          socket.htons(3))
     sock.bind((iface, 0))
-    if kind == "vxlan":
+    if kind in ("vxlan", "gpe"):
         vxlan(sock, int(count), int(number),
-              bytes.fromhex(sys.argv[5].replace(":", "")))
+              bytes.fromhex(sys.argv[5].replace(":", "")),
+              VXLAN_FLAGS if kind == "vxlan" else GPE_FLAGS)
     elif kind == "ports":
         ports(sock, int(count), int(number))
     else:

@@ -12,6 +12,7 @@ TESTSUITE_AT = \
 TESTSUITE_AT += \
 	tests/offload-groups.at \
 	tests/offload-bond.at \
+	tests/offload-outputs.at \
 	tests/offload-sample.at \
 	tests/offload-nic.at \
 	tests/offload-translate.at
@@ -76,6 +77,7 @@ tests_test_offload_LDADD = \
 TESTSUITE_AT += tests/offload-differential.at
 EXTRA_DIST += \
 	tests/differential/actions.py \
+	tests/differential/bonds.py \
 	tests/differential/case.py \
 	tests/differential/compare.py \
 	tests/differential/differential \

@@ -17,7 +17,8 @@ all packets are sent twice again.
 
 "flow" is for bridge br0, "phys-flow" for br-phy, which has the uplink where
 the topology is "bridged".  Where it is "mirrored", what comes from r0 and r1 and
-what goes to r2 and p0 goes to r4, too.  "#" begins a comment.
+what goes to r2 and p0 goes to r4, too.  Where it is "bonded", r2 and r3 are a
+bond, of which "bond" tells what it does.  "#" begins a comment.
 """
 
 # OpenFlow port numbers, on whichever bridge a port is.
@@ -29,7 +30,7 @@ TUNNELS = {"vxlan0": 10, "vxlan6": 11, "geneve0": 12, "geneve6": 13,
 PATCH = 20                      # To the other bridge, if there is one.
 
 MIRROR = "r4"                   # Takes copies in the topology "mirrored".
-TOPOLOGIES = ("flat", "bridged", "mirrored")
+TOPOLOGIES = ("flat", "bridged", "mirrored", "bonded")
 
 LEGEND = "".join("# %d is %s\n" % (number, name) for name, number in
                  sorted({**PORTS, **TUNNELS}.items(), key=lambda x: x[1]))
@@ -42,6 +43,7 @@ class Case:
         self.phys_flows = []
         self.groups = []
         self.meters = []
+        self.bond = ""          # See bonds.py.
         self.changes = []       # Flows with other actions, later.
         self.packets = []       # Of (port, bytes, remark).
         self.sequential = False     # Each packet alone, as for learning.
@@ -76,6 +78,8 @@ class Case:
         lines = ["topology %s" % self.topology]
         if self.sequential:
             lines.append("sequential")
+        if self.bond:
+            lines.append("bond " + self.bond)
         lines += ["meter " + meter for meter in self.meters]
         lines += ["group " + group for group in self.groups]
         lines += ["flow " + flow for flow in self.flows]
@@ -98,6 +102,8 @@ class Case:
                 case.topology = rest
             elif word == "sequential":
                 case.sequential = True
+            elif word == "bond":
+                case.bond = rest
             elif word == "meter":
                 case.meters.append(rest)
             elif word == "group":

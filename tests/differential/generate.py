@@ -8,6 +8,7 @@ bits, so that rules overlap and packets that miss one by a bit hit another.
 """
 
 import actions
+import bonds
 import tunnels
 from case import Case, INJECT, PATCH, PORTS, TUNNELS
 from packets import (ARP, FIELDS, GRE, ICMP, ICMP6, IGMP, IPV4, IPV6, MARK,
@@ -322,6 +323,8 @@ class Generator:
     def make(self, n_packets):
         rnd = self.rnd
         case = self.case
+        if case.topology == "bonded":
+            bonds.choose(self)
         if self.has("tunnels", .5):
             self.tunnels = tunnels.choose(self)
         elif case.topology == "bridged":
@@ -335,6 +338,8 @@ class Generator:
                 case.flows.append("table=%d,priority=0,actions=%s" % (
                     table, rnd.choice(("drop", "output:%d" % rnd.choice(
                         self.port_numbers())))))
+        if case.topology == "bonded":
+            case.flows.append(bonds.last_flow())
         if self.has("changes", .2):
             self.make_changes()
         self.make_packets(n_packets)

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import time
 
+import bonds
 import tunnels
 from case import Case, INJECT, MIRROR, PATCH, PORTS, TUNNELS
 
@@ -94,6 +95,7 @@ class World:
         self.captured = INJECT + (MIRROR,) * (topology == "mirrored")
         self.phys_flows = None  # What br-phy has.
         self.had_meters = False
+        self.bond_mode = None
         # The first table of the pipeline, by bridge.
         self.table = dict.fromkeys(self.bridges, 0)
         self.host = None
@@ -141,7 +143,12 @@ class World:
                      "fail-mode=secure", "other_config:hwaddr=" +
                      ("02:00:00:00:31:01" if bridge == self.bridges[-1]
                       else "02:00:00:00:30:01")]
+        bonded = bonds.MEMBERS * (self.topology == "bonded")
+        if bonded:
+            argv += bonds.add(PORTS)
         for port in INJECT + (MIRROR,):
+            if port in bonded:
+                continue
             devargs = ("net_nicsim0" if port == "p0" else
                        '"net_nicsim0,representor=[%s]"' % port[1])
             bridge = self.bridges[-1] if port == "p0" else "br0"
@@ -333,6 +340,8 @@ class World:
         then, nor rules in the NIC."""
         self.unixctl("revalidator/purge")
         self.unixctl("fdb/flush")
+        if case.bond:
+            bonds.apply(self, case.bond)
         if case.meters or self.had_meters:
             self.run("ovs-ofctl", "-O", "OpenFlow15", "del-meters", "br0")
         for meter in case.meters:

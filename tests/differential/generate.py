@@ -376,7 +376,7 @@ class Generator:
         if name == "mpls":
             packet.mpls = [[self.value("mpls_label"), self.value("mpls_tc"),
                             self.value("mpls_ttl")]]
-            if rnd.random() < .2:
+            if rnd.random() < .06:
                 packet.mpls.append([7, 0, 64])
             packet.defects["below_mpls"] = rnd.choice((IPV4, IPV4, IPV6))
             packet.proto = rnd.choice((TCP, UDP))

@@ -3,6 +3,7 @@
 
 """What guest-faults.at has guests and hypervisors do that they should not."""
 
+import json
 import os
 import random
 import re
@@ -43,6 +44,17 @@ def errors(port):
     """What the port counted of its guest's faults: software, or hardware."""
     return sum(value for key, value in statistics(port).items()
                if re.match(r"VM_.x_errors|VF_tx_errors|Errors queue_", key))
+
+
+def to_guest(port, mode):
+    """Packets that the NIC had for the guest of 'port', named "vdpaI": the
+    relay has tried to put those there, or the NIC has."""
+    if mode == "sw":
+        return statistics(port)["VF_rx_packets"]
+    stats = json.loads(subprocess.check_output(["nicsimctl", "--json",
+                                                "stats"]))
+    vport, = (v for v in stats["vports"] if v["name"] == "vf" + port[4:])
+    return vport["out"]["packets"] + vport["out_dropped"]
 
 
 # A handshake that is not completed, or not as it should be.
@@ -623,20 +635,29 @@ def tell_every_lie(port, mode, lies):
                     guest.restart()
                     guest.memory[-tail:] = CANARY * tail
                     before = errors(port)
+                    tried = to_guest(port, mode)
                     name, say, allowed = list(lies(guest))[i]
                     print("packed" if packed else "split", name, flush=True)
                     say()
 
                     def look():
                         if receiving:
-                            for _ in range(40):
+                            # Of single bytes, two of the short ones want more
+                            # than a ring has, each of the long ones does.
+                            for length in [200] * 20 + [900] * 20:
                                 peer.send_later(ether(B, A, ipv4(
-                                    UDP, udp(bytes(900)))))
+                                    UDP, udp(bytes(length)))))
                             while peer.try_receive(0):
                                 pass
                         return errors(port) > before
 
-                    if allowed:
+                    if receiving and allowed:
+                        def is_tried():
+                            look()
+                            return to_guest(port, mode) >= tried + 80
+
+                        wait(is_tried, "packets were put there, or not")
+                    elif allowed:
                         for _ in range(3):
                             look()
                             time.sleep(0.01)

@@ -131,20 +131,22 @@ cmd_vring(char **words, int n)
     request("vring", NICSIM_VDPA_RING, fds, 2, NULL);
 }
 
-/* vcall VF GUEST VIRTQUEUE: gives the device a new call fd; the guest looks at
- * that one from now on. */
+/* vcall VF GUEST VIRTQUEUE [notevent]: gives the device a new call fd; the
+ * guest looks at that one from now on, unless it is none. */
 void
 cmd_vcall(char **words, int n)
 {
     struct queue *q = &get_guest(words[1])->queues[atoi(words[2])];
+    int fd = c->sock;
 
-    (void) n;
-    q->call = dup(q->call);
+    if (!word_value(words, n, "notevent")) {
+        q->call = fd = dup(q->call);
+    }
     clear();
     msg.vdpa_ring.fn = parse_function(words[0]);
     msg.vdpa_ring.queue = atoi(words[2]);
     msg.vdpa_ring.flags = NICSIM_VRING_SET_CALL | NICSIM_VRING_CALL;
-    request("vcall", NICSIM_VDPA_RING, &q->call, 1, NULL);
+    request("vcall", NICSIM_VDPA_RING, &fd, 1, NULL);
 }
 
 /* venable VF VIRTQUEUE 0|1. */

@@ -270,15 +270,16 @@ set_log(struct vdpa *vdpa, const struct nicsim_vdpa_log *log, const int *fds,
     return error;
 }
 
-/* Takes '*fd' for a kick or call fd, if it is one. */
+/* Returns 0 if 'fd', a kick or call fd, is one, and will not make us wait.
+ * Otherwise returns a positive errno with the reason in 'why'. */
 static int
-take_eventfd(int *fdp, int *fd, char *why)
+check_eventfd(int fd, char *why)
 {
     char path[32], target[64];
     ssize_t n;
 
     /* Another kind of file could block the NIC, or do anything. */
-    snprintf(path, sizeof path, "/proc/self/fd/%d", *fd);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     n = readlink(path, target, sizeof target - 1);
     if (n > 0) {
         target[n] = '\0';
@@ -286,14 +287,23 @@ take_eventfd(int *fdp, int *fd, char *why)
     if (n <= 0 || strcmp(target, "anon_inode:[eventfd]")) {
         return refuse(EINVAL, why, "a kick or call fd is not an eventfd");
     }
-    if (fcntl(*fd, F_SETFL, O_RDWR | O_NONBLOCK)) {
+    if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK)) {
         return refuse(errno, why, "can't make an eventfd non-blocking: %s",
                       rte_strerror(errno));
     }
-    close_fd(fdp);
-    *fdp = *fd;
-    *fd = -1;                           /* Ours now. */
     return 0;
+}
+
+/* Replaces '*fdp' by the next of a host's files, at '*fds', if 'given', which
+ * is ours then; else by none. */
+static void
+take_fd(int *fdp, bool given, int **fds)
+{
+    close_fd(fdp);
+    if (given) {
+        *fdp = **fds;
+        *(*fds)++ = -1;
+    }
 }
 
 /* Starts or stops 'vq' as all that matters for it says. */
@@ -351,7 +361,6 @@ set_ring(struct vdpa *vdpa, const struct nicsim_vdpa_ring *ring, int *fds,
                    && vdpa->features & FEATURE(VIRTIO_F_RING_PACKED));
     uint16_t flags = ring->flags;
     struct virtq *vq = get_queue(vdpa, ring->queue, why);
-    int n = 0;
     int error;
 
     if (!vq) {
@@ -364,6 +373,13 @@ set_ring(struct vdpa *vdpa, const struct nicsim_vdpa_ring *ring, int *fds,
         return refuse(EINVAL, why, "virtqueue %u: flags %#x with %d files",
                       ring->queue, flags, n_fds);
     }
+    /* A request that is refused changes nothing. */
+    for (int i = 0; i < n_fds; i++) {
+        error = check_eventfd(fds[i], why);
+        if (error) {
+            return error;
+        }
+    }
     if (flags & NICSIM_VRING_SETUP) {
         if (vq->running) {
             return refuse(EBUSY, why, "virtqueue %u is running", vq->index);
@@ -375,27 +391,15 @@ set_ring(struct vdpa *vdpa, const struct nicsim_vdpa_ring *ring, int *fds,
     }
     if (flags & NICSIM_VRING_SET_KICK) {
         watch_kick(vq, false);
-        close_fd(&vq->kick_fd);
-        if (flags & NICSIM_VRING_KICK) {
-            error = take_eventfd(&vq->kick_fd, &fds[n++], why);
-            if (error) {
-                return error;
-            }
-        }
+        take_fd(&vq->kick_fd, flags & NICSIM_VRING_KICK, &fds);
         if (vq->running && virtq_is_tx(vq)) {
             watch_kick(vq, true);
         }
     }
     if (flags & NICSIM_VRING_SET_CALL) {
-        close_fd(&vq->call_fd);
-        if (flags & NICSIM_VRING_CALL) {
-            error = take_eventfd(&vq->call_fd, &fds[n++], why);
-            if (error) {
-                return error;
-            }
-            if (vq->running) {
-                virtq_call(vq);         /* The old one's may be lost. */
-            }
+        take_fd(&vq->call_fd, flags & NICSIM_VRING_CALL, &fds);
+        if (vq->running) {
+            virtq_call(vq);             /* The old one's may be lost. */
         }
     }
     error = update_queue(vq, why);

@@ -69,7 +69,9 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-vf.h \
 	lib/vdpa-vhost.c \
 	lib/vdpa-vhost.h \
+	lib/vdpa-virtq-chain.h \
 	lib/vdpa-virtq-move.c \
+	lib/vdpa-virtq-ring.h \
 	lib/vdpa-virtq.c \
 	lib/vdpa-virtq.h
 lib_libdpdkvdpa_la_LIBADD = lib/libvdpawatch.la

@@ -267,6 +267,24 @@ class Packet:
         return frame
 
 
+def has_addresses(frame):
+    """Whether Open vSwitch finds addresses in 'frame', if that is of IP.  What
+    is below MPLS labels may be read as anything."""
+    ofs = 12
+    while frame[ofs:ofs + 2] in (b"\x81\x00", b"\x88\xa8"):
+        ofs += 4
+    kind, l3 = frame[ofs:ofs + 2], frame[ofs + 2:]
+    if kind in (b"\x88\x47", b"\x88\x48"):
+        return False
+    if kind == b"\x08\x00":
+        ihl = (l3[0] & 15) * 4 if l3 else 0
+        return (20 <= ihl <= len(l3)
+                and ihl <= int.from_bytes(l3[2:4], "big") <= len(l3))
+    if kind == b"\x86\xdd":
+        return 40 + int.from_bytes(l3[4:6], "big") <= len(l3)
+    return True
+
+
 def spoil(packet, rnd):
     """Gives 'packet' a defect at an edge of what parsers have to know."""
     length = len(packet.build())

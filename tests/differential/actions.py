@@ -219,6 +219,8 @@ def make(gen, match, table):
         return "drop"
     if gen.meter_ids and rnd.random() < .4:
         acts.append("meter:%d" % rnd.choice(gen.meter_ids))
+    if gen.has("sample", .05):
+        acts.append(gen.sample())
     acts += changes(gen, match)
     if gen.group_ids and rnd.random() < .35:
         acts.append("group:%d" % rnd.choice(gen.group_ids))

@@ -47,6 +47,7 @@ class Case:
         self.changes = []       # Flows with other actions, later.
         self.packets = []       # Of (port, bytes, remark).
         self.sequential = False     # Each packet alone, as for learning.
+        self.realistic = False      # As pipelines are in use.
 
     def copy(self, **changes):
         case = Case(self.topology)

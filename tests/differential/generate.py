@@ -9,6 +9,7 @@ bits, so that rules overlap and packets that miss one by a bit hit another.
 
 import actions
 import bonds
+import realistic
 import tunnels
 from case import Case, INJECT, PATCH, PORTS, TUNNELS
 from packets import (ARP, FIELDS, GRE, ICMP, ICMP6, IGMP, IPV4, IPV6, MARK,
@@ -18,7 +19,7 @@ from packets import (ARP, FIELDS, GRE, ICMP, ICMP6, IGMP, IPV4, IPV6, MARK,
 # What a pipeline may have, beside matches and single outputs.
 FEATURES = ("set", "vlan", "vlan2", "tables", "outputs", "masked-set", "arp",
             "mpls", "groups", "meters", "normal", "recirc", "tunnels",
-            "changes")
+            "changes", "sample", "realistic")
 
 KINDS = (
     # (weight, name, EtherType, protocol, feature)
@@ -32,6 +33,9 @@ KINDS = (
     (2, "mpls", MPLS, None, "mpls"), (1, "other", 0x88b7, None, None),
     (2, None, None, None, None),
 )
+
+# How many of the pipelines are such as are in use.
+REALISTIC = .3
 
 # What any port takes.
 MAX_FRAME = 1500
@@ -199,6 +203,11 @@ class Generator:
     def has(self, feature, chance=1.0):
         return feature in self.features and self.rnd.random() < chance
 
+    def sample(self):
+        """An action that has no effect on packets."""
+        return "sample(probability=%d,collector_set_id=1)" % self.rnd.choice(
+            (65535, 65535, 6554))
+
     # Values that are near one another.
 
     def value(self, field):
@@ -322,8 +331,13 @@ class Generator:
             self.case.changes.append(text + actions.make(self, match, table))
 
     def make(self, n_packets):
+        """Makes the whole case."""
         rnd = self.rnd
         case = self.case
+        if case.topology != "bonded" and self.has("realistic", REALISTIC):
+            case.realistic = self.pushes = True
+            self.put(realistic.make(self, n_packets), n_packets)
+            return case
         if case.topology == "bonded":
             bonds.choose(self)
         if self.has("tunnels", .5):
@@ -345,7 +359,7 @@ class Generator:
             case.flows.append(bonds.last_flow())
         elif self.has("changes", .2):
             self.make_changes()
-        self.make_packets(n_packets)
+        self.put(self.make_packets(n_packets), n_packets)
         return case
 
     # Packets.
@@ -453,6 +467,16 @@ class Generator:
                 packet = tunnels.wrap(self, match.in_port, match.tunnel[1],
                                       packet)
                 remark = ", ".join(filter(None, (match.in_port, remark)))
+            for _ in range(rnd.choice((1, 1, 1, 2, 3))):
+                packets.append((port, packet.copy(), remark))
+        return packets
+
+    def put(self, packets, n_packets):
+        """Puts 'n_packets' of 'packets' into the case, without what Open
+        vSwitch does not treat alike each time."""
+        rnd = self.rnd
+        del packets[n_packets:]
+        for _, packet, _ in packets:
             if self.pushes:
                 del packet.tags[1:]
             if self.case.topology == "mirrored":
@@ -460,9 +484,6 @@ class Generator:
                 # depend on the priority, as mirrors make them do.
                 packet.tags = [(tpid, tci | (not tci & 0xfff))
                                for tpid, tci in packet.tags]
-            for _ in range(rnd.choice((1, 1, 1, 2, 3))):
-                packets.append((port, packet.copy(), remark))
-        del packets[n_packets:]
         rnd.shuffle(packets)
         # Without addresses a packet's dp_hash is 0, which Open vSwitch takes
         # for none: it recirculates until it is dropped, by a megaflow that

@@ -116,7 +116,7 @@ class World:
         options = ["--vfs", "5", "--no-ports", "--guests", "0",
                    "--ovs-other-config",
                    "vlan-limit=2 max-idle=600000 min-revalidate-pps=0"
-                   " max-revalidator=2000"]
+                   " max-revalidator=100"]
         # On one processor the kernel keeps the order of the wire's frames.
         cpus = sorted(os.sched_getaffinity(0))
         options += ["--nicsim", "--core %d" % cpus[self.offload % len(cpus)]]
@@ -167,6 +167,11 @@ class World:
                          "Interface", "to-" + peer, "type=patch",
                          "options:peer=to-" + bridge,
                          "ofport_request=%d" % PATCH]
+        # Nobody listens to what is sampled.
+        argv += ["--", "--id=@br0", "get", "Bridge", "br0", "--", "--id=@i",
+                 "create", "IPFIX", 'targets="127.0.0.1:4739"', "--",
+                 "create", "Flow_Sample_Collector_Set", "id=1", "bridge=@br0",
+                 "ipfix=@i"]
         if self.topology == "mirrored":
             for port in ("r0", "r1", "r2", "p0", MIRROR):
                 argv += ["--", "--id=@" + port, "get", "Port", port]
@@ -510,6 +515,8 @@ class World:
         if done.returncode:
             raise Refused(done.stderr)
         self.unixctl("revalidator/resume")
+        # The end of one that began before it heard of the change says nothing.
+        self.unixctl("revalidator/wait")
         self.unixctl("revalidator/wait")
         self.unixctl("revalidator/pause")
         # Until the NIC has heard of it, it does what it did.

@@ -414,7 +414,9 @@ parse_nd(struct match_parser *mp)
     uint8_t type = ntohs(mp->flow.tp_src);
     struct offload_match *om = mp->om;
 
-    if (mp->mask.tp_src != OVS_BE16_MAX || mp->mask.tp_dst != OVS_BE16_MAX
+    /* Of type and code, Open vSwitch matches the low halves only. */
+    if ((ntohs(mp->mask.tp_src) & UINT8_MAX) != UINT8_MAX
+        || (ntohs(mp->mask.tp_dst) & UINT8_MAX) != UINT8_MAX
         || mp->flow.tp_dst || MATCHED(mp, tcp_flags)
         || MATCHED(mp, igmp_group_ip4)
         || (MATCHED(mp, arp_sha) && !MATCHED_NONZERO(mp, arp_sha))

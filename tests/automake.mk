@@ -80,11 +80,13 @@ EXTRA_DIST += \
 	tests/differential/bonds.py \
 	tests/differential/case.py \
 	tests/differential/compare.py \
+	tests/differential/coverage.py \
 	tests/differential/differential \
 	tests/differential/generate.py \
 	tests/differential/mutate \
 	tests/differential/mutations \
 	tests/differential/packets.py \
+	tests/differential/realistic.py \
 	tests/differential/runner.py \
 	tests/differential/shrink.py \
 	tests/differential/tunnels.py \

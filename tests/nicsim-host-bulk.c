@@ -24,6 +24,7 @@
 #define BARRIER_TYPE  0x88b6
 #define BARRIER_MAGIC 0x64696666        /* "diff". */
 #define BARRIER_LEN   64
+#define BARRIER_MS    30000             /* On a machine that is busy. */
 #define MAX_PORTS     16
 
 /* What was received and not told yet: records of a port's index (8 bits), the
@@ -285,13 +286,10 @@ cmd_bulk(char **words, int n)
         send_frame(fn, data, len);
         if (n > 3) {
             send_barrier(fn, own);
-            if (await_barrier(own++, TIMEOUT_MS, words + 3, n - 3) < n - 3) {
-                break;
+            if (await_barrier(own++, BARRIER_MS, words + 3, n - 3) < n - 3) {
+                die("bulk: the barrier behind a frame got lost");
             }
         }
-    }
-    while (left--) {
-        getchar();
     }
     send_barrier(fn, number);
 }

@@ -49,7 +49,7 @@ def rewrites(gen, match):
         fields += ["ipv6_src", "ipv6_dst", "ttl", "dscp", "ecn", "dec_ttl"]
         if gen.has("masked-set", .15):
             fields += ["ipv6_label"]
-    elif match.eth_type == ARP and gen.has("masked-set"):
+    elif match.eth_type == ARP and gen.has("masked-set", .3):
         fields += ["arp_spa", "arp_tha", "arp_op"]
     if match.proto in (TCP, UDP) and match.kind != "ip" \
             and match.frag != "later":

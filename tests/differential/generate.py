@@ -205,8 +205,8 @@ class Generator:
 
     def sample(self):
         """An action that has no effect on packets."""
-        return "sample(probability=%d,collector_set_id=1)" % self.rnd.choice(
-            (65535, 65535, 6554))
+        return "sample(probability=%d,collector_set_id=1)" % (
+            65535 // self.rnd.choice((1, 1, 3, 5)))
 
     # Values that are near one another.
 
@@ -430,7 +430,12 @@ class Generator:
         packets = []            # (port, Packet, remark).
         first = [match for table, match, _ in self.rules if not table]
         later = [match for table, match, _ in self.rules if table]
+        match = None
         while len(packets) < n_packets:
+            if match and rnd.random() < .3:
+                # Like the last one but for one thing.
+                packets.append(self.sibling(match, bare, port))
+                continue
             match = rnd.choice(first)
             packet = self.make_packet(self.kind_of(match))
             # A rule of a later table, too, may want it.
@@ -454,6 +459,7 @@ class Generator:
                 port = "p0"
             elif rnd.random() < .04:
                 port = rnd.choice(INJECT)
+            bare = packet.copy()
             remark = ""
             way = rnd.random()
             if way < .25:
@@ -470,6 +476,24 @@ class Generator:
             for _ in range(rnd.choice((1, 1, 1, 2, 3))):
                 packets.append((port, packet.copy(), remark))
         return packets
+
+    def sibling(self, match, packet, port):
+        """'packet', of 'match', with one bit or header changed."""
+        packet = packet.copy()
+        way = self.rnd.random()
+        if way < .3:
+            self.flip(packet, match)
+            remark = "sibling, one bit off"
+        elif way < .6 and packet.frag:
+            packet.frag = self.rnd.choice((0, 1, 0x2000, 0x2000, 0x2001,
+                                           0x2064))
+            remark = "sibling, another fragment"
+        else:
+            remark = "sibling, " + spoil(packet, self.rnd)
+        if match.tunnel:
+            packet = tunnels.wrap(self, match.in_port, match.tunnel[1],
+                                  packet)
+        return port, packet, remark
 
     def put(self, packets, n_packets):
         """Puts 'n_packets' of 'packets' into the case, without what Open

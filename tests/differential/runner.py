@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from case import LEGEND
 from compare import compare
+from coverage import Coverage
 from generate import FEATURES, Generator
 from shrink import Shrinker
 from world import Broken, Refused, World
@@ -49,13 +50,21 @@ class Tally:
         self.megaflows = self.in_nic = self.entered = self.by_rule = 0
         self.failures = self.unstable = 0
         self.reasons = {}
+        self.kinds = {}         # What pipelines: (megaflows, in the NIC).
+        self.coverage = Coverage(TOP)
         self.start_time = self.report_time = time.time()
 
     def add(self, case, result):
         self.cases += 1
         self.packets += len(case.packets)
-        self.megaflows += sum(map(len, result.megaflows))
+        n_megaflows = sum(map(len, result.megaflows))
+        self.megaflows += n_megaflows
         self.in_nic += result.n_in_nic
+        kind = "realistic" if case.realistic else "random"
+        old = self.kinds.get(kind, (0, 0))
+        self.kinds[kind] = old[0] + n_megaflows, old[1] + result.n_in_nic
+        for megaflows in result.megaflows:
+            self.coverage.add(megaflows)
         self.entered += result.n_entered
         self.by_rule += result.n_by_rule
         for code, n in result.reasons.items():
@@ -72,8 +81,10 @@ class Tally:
                 self.seconds(), self.packets, self.in_nic, self.megaflows),
                 flush=True)
 
-    def report(self, least_share):
-        """Prints the summary and returns the exit status."""
+    def report(self, least_share, all_covered):
+        """Prints the summary and returns the exit status: not 0 if there was a
+        difference, less than 'least_share' percent of the megaflows were in
+        the NIC, or, with 'all_covered', none of some kind."""
         print("%d packets in %d cases, %d s: %d differences (%d of them not"
               " again)" % (self.packets, self.cases, self.seconds(),
                            self.failures, self.unstable))
@@ -82,13 +93,20 @@ class Tally:
               " %% of the packets of the second rounds" % (
                   self.in_nic, self.megaflows, share,
                   self.by_rule / max(self.entered, 1) * 100))
+        for kind, (n_megaflows, in_nic) in sorted(self.kinds.items()):
+            print("  of %s pipelines %d of %d (%.1f %%)" % (
+                kind, in_nic, n_megaflows,
+                in_nic / max(n_megaflows, 1) * 100))
         for code, n in sorted(self.reasons.items(), key=lambda x: -x[1]):
             if n > 0:
                 print("%8d  %s" % (n, code))
+        covered = self.coverage.report() or not all_covered
+        if not covered:
+            print("FAIL: something was not tried")
         if share < least_share:
             print("FAIL: less than %d %% of the megaflows were in the NIC" %
                   least_share)
-        return int(self.failures > 0 or share < least_share)
+        return int(self.failures > 0 or share < least_share or not covered)
 
 
 class Runner:

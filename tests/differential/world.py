@@ -215,11 +215,19 @@ class World:
         self.run("ovs-ofctl", "add-tlv-map", "br0",
                  "{class=%#x,type=%#x,len=4}->tun_metadata0" % (
                      tunnels.OPTION_CLASS, tunnels.OPTION_TYPE))
-        self.wait(lambda: tunnels.LOCAL[6] in self.unixctl("ovs/route/show"),
+        self.wait(lambda: all("dev " + bridge in self.route_to(address)
+                              for address in tunnels.REMOTE_MACS),
                   30, "no route to tunnels' ends")
         for address, mac in tunnels.REMOTE_MACS.items():
             self.unixctl("tnl/neigh/set", bridge, address, ":".join(
                 "%02x" % byte for byte in mac.to_bytes(6, "big")))
+
+    def route_to(self, address):
+        """What Open vSwitch knows of it."""
+        try:
+            return self.unixctl("ovs/route/lookup", address)
+        except Broken:
+            return ""
 
     def wait_for_ports(self):
         """Waits until what is sent at any port comes out at all."""

@@ -500,7 +500,7 @@ class Generator:
         vSwitch does not treat alike each time."""
         rnd = self.rnd
         del packets[n_packets:]
-        for _, packet, _ in packets:
+        for packet in [y for _, x, _ in packets for y in (x, x.inner) if y]:
             if self.pushes:
                 del packet.tags[1:]
             if self.case.topology == "mirrored":

@@ -168,9 +168,11 @@ parse_l2(struct match_parser *mp)
     /* A tag that was not taken for one: it is cut short, or Open vSwitch is
      * told to look at fewer tags (vlan-limit) than a NIC does. */
     if (n_vlans < FLOW_MAX_VLAN_HEADERS && eth_type_vlan(om->packet.eth_type)
-        && (!n_vlans || MATCHED(mp, vlans[n_vlans]))) {
+        && (!n_vlans || MATCHED(mp, vlans[n_vlans])
+            || (int) n_vlans < flow_vlan_limit)) {
         return offload_refuse(refusal,
-                              n_vlans ? OFFLOAD_REFUSAL_MATCH_VLAN_SECOND
+                              MATCHED(mp, vlans[n_vlans]) && n_vlans
+                              ? OFFLOAD_REFUSAL_MATCH_VLAN_SECOND
                               : OFFLOAD_REFUSAL_MATCH_ETH_TYPE_VLAN);
     }
     om->packet.n_vlans = n_vlans;

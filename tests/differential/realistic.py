@@ -8,8 +8,8 @@ of their packets are odd.
 
 import tunnels
 from case import INJECT
-from packets import (ARP, ICMP, ICMP6, IPV4, IPV6, MPLS, Packet, TCP, UDP,
-                     spoil)
+from packets import (ARP, ICMP, ICMP6, IPV4, IPV6, MPLS, Packet, QINQ, TCP, UDP,
+                     VLAN, spoil)
 
 GATEWAY_MAC = 0x02000000fe01
 GATEWAY_MAC_TEXT = "02:00:00:00:fe:01"
@@ -25,6 +25,7 @@ class Host:
         self.port = port
         self.number = number
         self.vlan = 0           # Its tag on the way, if it sends tagged.
+        self.outer_vlan = 0     # And that in front of it.
         self.mac = 0x020000001000 + number
         self.ip = 10 << 24 | number << 8 | 10 + number
         self.ip6 = 0xfd00 << 112 | number << 64 | 0x10 + number
@@ -64,7 +65,9 @@ def conversation(rnd, a, b):
     if kind == "arp" and packet.arp_op == 1:
         packet.eth_dst = (1 << 48) - 1
     if a.vlan:
-        packet.vlan_tci = 0x1000 | a.vlan
+        packet.tags = [(VLAN, a.vlan)]
+    if a.outer_vlan:
+        packet.tags.insert(0, (rnd.choice((QINQ, VLAN)), a.outer_vlan))
     packet.payload = bytes(rnd.choice((0, 0, 40, 300, 1300)))
     return packet
 
@@ -109,6 +112,28 @@ def switch(gen, hosts):
     return lines + unicast + [
         "table=1,priority=4,dl_vlan=%d,dl_dst=ff:ff:ff:ff:ff:ff,actions=%s"
         % (vlan, ",".join(flood))]
+
+
+def provider_edge(gen, hosts):
+    """Customers' tags come within a tag of the provider's, whose network is
+    behind p0."""
+    rnd = gen.rnd
+    gen.pushes = False
+    outer = rnd.randrange(1, 4095)
+    customers = rnd.sample(range(1, 4095), 2)
+    lines = ["table=0,priority=5,in_port=%d,dl_vlan=%d,actions=%spop_vlan,"
+             "resubmit(,1)" % (gen.port_number("p0"), outer,
+                               gen.realistic_extra)]
+    for host in hosts:
+        host.vlan = rnd.choice(customers)
+        if host.port == "p0":
+            host.outer_vlan = outer
+        else:
+            lines.append("table=1,priority=5,dl_vlan=%d,dl_dst=%s,actions="
+                         "%soutput:%d" % (host.vlan, host.mac_text(),
+                                          rnd.choice(("", "pop_vlan,")),
+                                          gen.port_number(host.port)))
+    return lines
 
 
 def router(gen, hosts):
@@ -224,7 +249,7 @@ def make(gen, n_packets):
     for host in hosts:
         host.way, host.tunnel, host.gateway = "", None, False
         host.labels = None
-    kinds = [switch, router, access_list, balancer]
+    kinds = [switch, provider_edge, router, access_list, balancer]
     if gen.has("mpls"):
         kinds.append(label_edge)
     if gen.has("tunnels"):

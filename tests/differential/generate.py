@@ -354,10 +354,10 @@ class Generator:
                     table, rnd.choice(("drop", "output:%d" % rnd.choice(
                         self.port_numbers())))))
         if case.topology == "bonded":
-            # No changes: revalidators learn addresses anew, from megaflows in
-            # any order, of which several ports may have the same.
             case.flows.append(bonds.last_flow())
-        elif self.has("changes", .2):
+        # Revalidators learn addresses anew, from megaflows in any order, of
+        # which several ports may have the same.
+        if not case.sequential and self.has("changes", .2):
             self.make_changes()
         self.put(self.make_packets(n_packets), n_packets)
         return case

@@ -84,6 +84,7 @@ vdpa_port_create(const struct netdev *netdev)
     port->mtu = port->requested_mtu = RTE_ETHER_MTU;
     ovs_mutex_unlock(&port->mutex);
     atomic_init(&port->tx_dropped, 0);
+    atomic_init(&port->changed, false);
 
     ovs_mutex_lock(&ports_mutex);
     cmap_insert(&ports, &port->cmap_node, hash_pointer(netdev, 0));
@@ -159,13 +160,17 @@ close_retired(void)
 }
 
 /* A guest came, went, or changed its queues.  Called from librte_vhost's
- * threads. */
+ * threads.
+ *
+ * OVS is told by the main thread: netdev_change_seq_changed() wakes it up
+ * before it counts the change, so that from another thread the main thread can
+ * look in between, and the status would stay as it was. */
 static void
 guest_changed(void *port_)
 {
     struct vdpa_port *port = port_;
 
-    netdev_change_seq_changed(port->netdev);
+    atomic_store(&port->changed, true);
     seq_change(run_seq());
 }
 
@@ -641,7 +646,13 @@ vdpa_ports_run(void)
     CMAP_FOR_EACH (port, cmap_node, &ports) {
         struct vdpa_device *device = vdpa_port_get_device(port);
         struct vdpa_relay *relay = vdpa_port_get_relay(port);
+        bool changed;
 
+        atomic_read(&port->changed, &changed);
+        if (changed) {
+            atomic_store(&port->changed, false);
+            netdev_change_seq_changed(port->netdev);
+        }
         if (device) {
             vdpa_device_periodic(device);
             if (poll) {

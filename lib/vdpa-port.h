@@ -76,6 +76,8 @@ struct vdpa_port {
     bool link_up OVS_GUARDED;
     long long int link_resets OVS_GUARDED;
     atomic_uint64_t tx_dropped;
+
+    atomic_bool changed;        /* OVS is to be told of a change of status. */
 };
 
 struct vdpa_port *vdpa_port_create(const struct netdev *);

@@ -188,7 +188,7 @@ class Generator:
         self.tunnels = []       # Names of ports.
         # Either tags are pushed or packets have two.  Open vSwitch's megaflows
         # for packets with one tag leave open whether there is a second, which
-        # a push depends on.
+        # a push depends on, and NORMAL behind a pop.
         self.pushes = rnd.random() < .6
 
     def port_number(self, name):
@@ -501,7 +501,7 @@ class Generator:
         rnd = self.rnd
         del packets[n_packets:]
         for packet in [y for _, x, _ in packets for y in (x, x.inner) if y]:
-            if self.pushes:
+            if self.pushes or self.case.sequential:
                 del packet.tags[1:]
             if self.case.topology == "mirrored":
                 # Open vSwitch's megaflows for VLAN 0 do not say that they

@@ -488,6 +488,10 @@ class Generator:
             packet.frag = self.rnd.choice((0, 1, 0x2000, 0x2000, 0x2001,
                                            0x2064))
             remark = "sibling, another fragment"
+        elif way < .6 and packet.l3 == ARP:
+            # Open vSwitch has 0 for operations above 255.
+            packet.arp_op ^= self.rnd.choice((0x100, 0xff00))
+            remark = "sibling, another operation"
         else:
             remark = "sibling, " + spoil(packet, self.rnd)
         if match.tunnel:

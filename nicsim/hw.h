@@ -561,7 +561,9 @@ struct nicsim_fn_info {
     uint32_t max_mtu;
     uint32_t bar_len;                   /* Bytes to map. */
     uint8_t  mac[6];                    /* Permanent address. */
-    uint8_t  pad[2];
+    uint8_t  keeps_rules;               /* 1 if rules that are made through it
+                                         * outlast NICSIM_FN_STOP. */
+    uint8_t  pad;
 };
 
 /* What of nicsim_fn_config is to be set. */

@@ -443,7 +443,9 @@ function_start(struct function *fn, char *why)
     return 0;
 }
 
-/* Stops 'fn', if it was started: from now on its rings are not touched. */
+/* Stops 'fn', if it was started: from now on its rings are not touched.  The
+ * rules that were made through it go, unless the operator asked for a NIC that
+ * keeps them. */
 void
 function_stop(struct function *fn)
 {
@@ -453,6 +455,9 @@ function_stop(struct function *fn)
             fn->tx[i].desc = fn->rx[i].desc = NULL;
         }
         list_tx_rings(fn->nic);
+        if (!fn->nic->opts.keep_rules) {
+            rule_table_flush(fn->nic->rules, fn->id);
+        }
     }
 }
 

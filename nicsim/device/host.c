@@ -363,6 +363,7 @@ serve_open(struct host *host, struct request *req, char *why)
         info->n_queues = host->nic->opts.n_queues;
         info->max_mtu = NICSIM_MAX_MTU;
         info->bar_len = sizeof(struct nicsim_bar);
+        info->keeps_rules = host->nic->opts.keep_rules;
         memcpy(info->mac, fn->permanent_mac, sizeof info->mac);
     }
     return error;

@@ -106,6 +106,7 @@ struct options {
     uint32_t refuse_items;              /* NICSIM_ITEM_*. */
     uint64_t refuse_actions;            /* Bits of rule_format's indexes. */
     int core;                           /* Or -1. */
+    bool keep_rules;                    /* Of functions that are stopped. */
     bool detach;
 };
 

@@ -35,6 +35,7 @@ usage(void)
            "  --rule-latency USEC    time of one rule operation (default: 0)\n"
            "  --refuse-item NAME[,NAME...]    items that this NIC can't do\n"
            "  --refuse-action NAME[,NAME...]  actions that it can't do\n"
+           "  --keep-rules           keep rules while a port is stopped\n"
            "  --idle-spin USEC       poll so long before sleeping "
            "(default: 20)\n"
            "  --core N               run on this CPU only\n"
@@ -129,8 +130,8 @@ void
 options_parse(struct options *opts, int argc, char *argv[])
 {
     enum { SOCKET = 1, VFS, QUEUES, WIRE, WIRE_MTU, TABLE_SIZE, RULE_LATENCY,
-           REFUSE_ITEM, REFUSE_ACTION, IDLE_SPIN, CORE, MEM, PIDFILE,
-           LOG_FILE, DETACH, HELP, SHOW_VERSION };
+           REFUSE_ITEM, REFUSE_ACTION, KEEP_RULES, IDLE_SPIN, CORE, MEM,
+           PIDFILE, LOG_FILE, DETACH, HELP, SHOW_VERSION };
     static const struct option long_options[] = {
         { "socket", required_argument, NULL, SOCKET },
         { "vfs", required_argument, NULL, VFS },
@@ -141,6 +142,7 @@ options_parse(struct options *opts, int argc, char *argv[])
         { "rule-latency", required_argument, NULL, RULE_LATENCY },
         { "refuse-item", required_argument, NULL, REFUSE_ITEM },
         { "refuse-action", required_argument, NULL, REFUSE_ACTION },
+        { "keep-rules", no_argument, NULL, KEEP_RULES },
         { "idle-spin", required_argument, NULL, IDLE_SPIN },
         { "core", required_argument, NULL, CORE },
         { "mem", required_argument, NULL, MEM },
@@ -205,6 +207,10 @@ options_parse(struct options *opts, int argc, char *argv[])
 
         case REFUSE_ACTION:
             parse_actions(optarg, &opts->refuse_actions);
+            break;
+
+        case KEEP_RULES:
+            opts->keep_rules = true;
             break;
 
         case IDLE_SPIN:

@@ -294,7 +294,8 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
         info->speed_capa = rte_eth_speed_bitflag(port->bar->link_speed,
                                                  RTE_ETH_LINK_FULL_DUPLEX);
     }
-    info->dev_capa = 0;
+    info->dev_capa = (port->keeps_rules ? RTE_ETH_DEV_CAPA_FLOW_RULE_KEEP
+                      : 0);
     if (port->host) {
         info->switch_info.name = port->host->name;
         info->switch_info.domain_id = port->host->domain_id;

@@ -126,6 +126,7 @@ port_open(struct nicsim_port *port, struct rte_ether_addr *mac)
     port->max_queues = RTE_MIN(msg.fn_info.n_queues,
                                (uint32_t) NICSIM_MAX_QUEUES);
     port->max_mtu = RTE_MIN(msg.fn_info.max_mtu, (uint32_t) NICSIM_MAX_MTU);
+    port->keeps_rules = msg.fn_info.keeps_rules;
     memcpy(mac->addr_bytes, msg.fn_info.mac, sizeof mac->addr_bytes);
     port->host = host;
     nicsim_host_watch(host, port);
@@ -251,6 +252,7 @@ nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn, int min_id,
         port->n_vfs = old->n_vfs;
         port->max_queues = old->max_queues;
         port->max_mtu = old->max_mtu;
+        port->keeps_rules = old->keeps_rules;
         port->mac = old->mac;
     }
     dev->data->mac_addrs = &port->mac;

@@ -75,6 +75,7 @@ struct nicsim_port {
     unsigned int n_vfs;
     unsigned int max_queues;
     unsigned int max_mtu;
+    bool keeps_rules;           /* While it is stopped. */
 
     struct rte_ether_addr mac;          /* ethdev's mac_addrs. */
     uint64_t rss_hf;                    /* RTE_ETH_RSS_* that hold. */

@@ -28,6 +28,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-miss.h \
 	lib/offload-mpls.c \
 	lib/offload-mpls.h \
+	lib/offload-port-number.c \
+	lib/offload-port-number.h \
 	lib/offload-provider.c \
 	lib/offload-provider.h \
 	lib/offload-refusal.c \

@@ -13,6 +13,7 @@ TESTSUITE_AT += \
 	tests/offload-groups.at \
 	tests/offload-bond.at \
 	tests/offload-outputs.at \
+	tests/offload-life.at \
 	tests/offload-sample.at \
 	tests/offload-nic.at \
 	tests/offload-translate.at
@@ -20,6 +21,7 @@ EXTRA_DIST += \
 	tests/collector.py \
 	tests/copies.py \
 	tests/lacp_peer.py \
+	tests/offload_rules.py \
 	tests/tunnel_ping.py
 
 TESTSUITE_AT += tests/guest-faults.at

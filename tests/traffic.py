@@ -12,8 +12,11 @@
         Sends numbered packets to an "echo", one each 2 milliseconds but with
         64 unanswered at most, until SIGTERM.  Then waits for the answers that
         are missing, and prints, and writes into FILE,
-        "sent N lost N late N".  Before, FILE has the number of answers.
-        Exits with 1 if one was lost, which is so after 15 seconds.
+        "sent N lost N late N doubled N".  Before, FILE has the number of
+        answers.  Exits with 1 if one was lost, which is so after 15 seconds.
+        ADDRESS may stand for several hosts: FILE.who has the number of the
+        last packet that was sent, and for each host that answered its address
+        and the number of the last packet that it answered.
     traffic.py pingpong ADDRESS PORT N
         N packets to an "echo", each sent when the last was answered; one that
         is not answered within a second is sent again.
@@ -107,20 +110,26 @@ def write_file(name, text):
     os.rename(name + ".new", name)
 
 
+def write_who(name, sent, who):
+    write_file(name + ".who", "\n".join(
+        ["sent %d" % (sent - 1)]
+        + ["%s %d" % (peer, last) for peer, last in sorted(who.items())]))
+
+
 def count(address, port, name):
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     s = udp_socket(address)
-    s.connect((address, port))
     s.setblocking(False)
     pending = {}
-    sent = late = answered = 0
+    who = {}
+    sent = late = answered = doubled = 0
     end = None
     while not stop or pending:
         now = time.monotonic()
         if not stop and len(pending) < WINDOW:
             try:
-                s.send(struct.pack("!Q", sent))
+                s.sendto(struct.pack("!Q", sent), (address, port))
                 pending[sent] = now
                 sent += 1
             except OSError:
@@ -131,21 +140,28 @@ def count(address, port, name):
             break
         if select.select([s], [], [], 0.002)[0]:
             try:
-                number, = struct.unpack("!Q", s.recv(100))
+                data, peer = s.recvfrom(100)
+                number, = struct.unpack("!Q", data)
             except OSError:
                 continue
             then = pending.pop(number, None)
+            who[peer[0]] = max(number, who.get(peer[0], 0))
             if then:
                 answered += 1
                 late += time.monotonic() - then > 1
                 if answered % 16 == 0:
+                    write_who(name, sent, who)
                     write_file(name, str(answered))
+            else:
+                doubled += 1
             time.sleep(0.002)
         for number in [n for n, then in pending.items()
                        if now - then > LOST_AFTER]:
             # It stays counted as lost.
             del pending[number]
-    text = "sent %d lost %d late %d" % (sent, sent - answered, late)
+    text = "sent %d lost %d late %d doubled %d" % (sent, sent - answered,
+                                                   late, doubled)
+    write_who(name, sent, who)
     write_file(name, text)
     print(text)
     return sent != answered or not sent

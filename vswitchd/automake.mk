@@ -16,6 +16,8 @@ vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
 	-Wl,--wrap=dp_netdev_input \
 	-Wl,--wrap=parse_tcp_flags \
 	-Wl,--wrap=dp_netdev_impl_set_default_by_name \
+	-Wl,--wrap=dpif_port_add \
+	-Wl,--wrap=dpif_port_del \
 	-Wl,--wrap=dpif_meter_set \
 	-Wl,--wrap=dpif_meter_get \
 	-Wl,--wrap=dpif_meter_del \
@@ -36,6 +38,8 @@ SEAMS = \
 	dp_netdev_input:dpif-netdev-private-dpif.o \
 	parse_tcp_flags:dpif-netdev.o \
 	dp_netdev_impl_set_default_by_name:dpif-netdev.o \
+	dpif_port_add:libofproto_la-ofproto-dpif.o \
+	dpif_port_del:libofproto_la-ofproto-dpif.o \
 	dpif_meter_set:libofproto_la-ofproto-dpif.o \
 	dpif_meter_get:libofproto_la-ofproto-dpif.o \
 	dpif_meter_del:libofproto_la-ofproto-dpif.o \

@@ -29,8 +29,10 @@
 #include "netdev-dpdkvdpa.h"
 #include "netdev-offload-provider.h"
 #include "netdev-provider.h"
+#include "odp-util.h"
 #include "offload-meter.h"
 #include "offload-miss.h"
+#include "offload-port-number.h"
 #include "offload-provider.h"
 #include "offload-sample.h"
 #include "util.h"
@@ -222,6 +224,33 @@ __wrap_dp_netdev_impl_set_default_by_name(const char *name)
 {
     return (offload_miss_impl_ok(name)
             ? __real_dp_netdev_impl_set_default_by_name(name) : -ENOTSUP);
+}
+
+/* dpif_port_add() and dpif_port_del(), from ofproto/ofproto-dpif.c, for ports
+ * of bridges.
+ *
+ * A port that gets the number of another one, which has just gone, would get
+ * its megaflows, too, but none of their rules. */
+int __real_dpif_port_add(struct dpif *, struct netdev *, odp_port_t *port_nop);
+int __wrap_dpif_port_add(struct dpif *, struct netdev *, odp_port_t *port_nop);
+int __real_dpif_port_del(struct dpif *, odp_port_t, bool local_delete);
+int __wrap_dpif_port_del(struct dpif *, odp_port_t, bool local_delete);
+
+int
+__wrap_dpif_port_add(struct dpif *dpif, struct netdev *netdev,
+                     odp_port_t *port_nop)
+{
+    if (port_nop && *port_nop == ODPP_NONE) {
+        *port_nop = offload_port_number_choose(dpif);
+    }
+    return __real_dpif_port_add(dpif, netdev, port_nop);
+}
+
+int
+__wrap_dpif_port_del(struct dpif *dpif, odp_port_t port_no, bool local_delete)
+{
+    offload_port_number_release(dpif, port_no);
+    return __real_dpif_port_del(dpif, port_no, local_delete);
 }
 
 /* dpif_meter_set(), dpif_meter_get() and dpif_meter_del(), from

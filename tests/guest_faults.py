@@ -235,8 +235,8 @@ def leave_messages_unfinished(path, other_path):
 
 class Stream:
     """Numbered packets in both directions between 'guest', that changes, and
-    'peer', that does not.  None may come twice or out of order, and of what
-    the guest sends none may be missing unless lose() says so.
+    'peer', that does not.  None may come twice, or out of order on its queue,
+    and of what the guest sends none may be missing unless lose() says so.
 
     The guest sends no more at a time than the peer has buffers for: a PMD
     thread that was busy elsewhere passes all it finds at once, and this
@@ -251,6 +251,8 @@ class Stream:
         self.arrived = -1           # Of that, the last.
         self.back_sent = 0
         self.back_arrived = -1
+        self.back_last = {}         # On each of the guest's queue pairs.
+        self.back_seen = set()
         self.back = 0
         self.may_lose = 0           # Of that, what is before.
         self.probe = 0              # When one more may go all the same.
@@ -295,9 +297,14 @@ class Stream:
             for packet in iter(lambda: guest.try_receive(pair), None):
                 number = self.number(packet[1], B)
                 if number is not None:
-                    assert number > self.back_arrived, \
-                        (number, self.back_arrived)
-                    self.back_arrived = number
+                    # One queue may have older packets than another that was
+                    # looked at before: the flow has moved.
+                    assert number > self.back_last.get(pair, -1), \
+                        (number, pair, self.back_last)
+                    assert number not in self.back_seen, number
+                    self.back_last[pair] = number
+                    self.back_seen.add(number)
+                    self.back_arrived = max(number, self.back_arrived)
                     self.back += 1
 
     pairs = [0]                     # The guest sends on the first.

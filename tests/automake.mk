@@ -132,6 +132,7 @@ TESTSUITE = $(srcdir)/tests/testsuite
 EXTRA_DIST += \
 	$(TESTSUITE_AT) \
 	$(TESTSUITE) \
+	tests/allowed-skips \
 	tests/atlocal.in \
 	tests/compare-ovs-suite \
 	tests/package.m4 \

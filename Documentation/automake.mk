@@ -8,6 +8,7 @@ dist_doc_DATA += \
 	Documentation/offload.md \
 	Documentation/performance.md \
 	Documentation/testing.md \
+	Documentation/threat-model.md \
 	Documentation/vdpa.md
 
 dist_man_MANS += Documentation/dpdkvdpa-port.5

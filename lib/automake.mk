@@ -76,10 +76,11 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-virtq-ring.h \
 	lib/vdpa-virtq.c \
 	lib/vdpa-virtq.h
-lib_libdpdkvdpa_la_LIBADD = lib/libvdpawatch.la
+lib_libdpdkvdpa_la_LIBADD = lib/libvdpawatch.la guest/libguest.la
 
 # Inline functions of Open vSwitch's headers count on -fno-strict-aliasing.
-DPDKVDPA_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/lib $(OVS_CPPFLAGS)
+DPDKVDPA_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/lib \
+	-I $(top_srcdir)/guest $(OVS_CPPFLAGS)
 DPDKVDPA_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) -fno-strict-aliasing
 lib_libdpdkvdpa_la_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
 lib_libdpdkvdpa_la_CFLAGS = $(DPDKVDPA_CFLAGS)

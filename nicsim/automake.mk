@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) 2026 The ovs-dpdkvdpa authors
 
-NICSIM_CPPFLAGS = -I $(top_srcdir) -D_GNU_SOURCE -DVERSION=\"$(VERSION)\"
+NICSIM_CPPFLAGS = -I $(top_srcdir) -I $(top_srcdir)/guest -D_GNU_SOURCE \
+	-DVERSION=\"$(VERSION)\"
 
 dist_man_MANS += nicsim/nicsimd.8 nicsim/nicsimctl.8
 
@@ -70,7 +71,7 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/device/wire.h
 nicsim_nicsimd_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS)
 nicsim_nicsimd_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
-nicsim_nicsimd_LDADD = $(DPDK_LIBS)
+nicsim_nicsimd_LDADD = guest/libguest.la $(DPDK_LIBS)
 
 # Its tool.
 sbin_PROGRAMS += nicsim/nicsimctl
@@ -128,8 +129,9 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-vdpa.c \
 	nicsim/driver/nicsim-vdpa.h
 nicsim_librte_net_nicsim_la_CPPFLAGS = $(AM_CPPFLAGS) \
-	-I $(top_srcdir)/nicsim -D_GNU_SOURCE
+	-I $(top_srcdir)/nicsim -I $(top_srcdir)/guest -D_GNU_SOURCE
 nicsim_librte_net_nicsim_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
 	$(DPDK_DRIVER_CFLAGS)
 nicsim_librte_net_nicsim_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
-nicsim_librte_net_nicsim_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
+nicsim_librte_net_nicsim_la_LIBADD = guest/libguest.la \
+	$(DPDK_DRIVER_LIBS) $(DPDK_LIBS)

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <rte_errno.h>
 
+#include "guest-file.h"
 #include "log.h"
 
 /* More pages than a host can mean: 1 TiB of 4 KiB pages. */
@@ -212,6 +212,26 @@ depopulate(struct dma_window *w, uint64_t ofs, uint64_t len)
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
+/* Looks at the file 'fd' of region 'id', of which 'len' bytes from 'offset' on
+ * are to be mapped, and stores what it is into '*file'. */
+static int
+check_file(int fd, uint64_t offset, uint64_t len, uint32_t id,
+           struct guest_file *file, char *why)
+{
+    int error = guest_file_examine(fd, file);
+
+    if (error == EINVAL) {
+        return refuse(EINVAL, why, "region %u: not a file in memory (memfd, "
+                      "tmpfs or hugetlbfs)", id);
+    } else if (error) {
+        return refuse(error, why, "region %u: %s", id, rte_strerror(error));
+    }
+    if (offset > file->size || len > file->size - offset) {
+        return refuse(EINVAL, why, "region %u is beyond the file's end", id);
+    }
+    return 0;
+}
+
 /* Maps the regions of 'req', one of 'fds' each, which stay the caller's.
  * Returns 0, or a positive errno with the reason in 'why'; then none of them
  * is mapped (and what was there before is gone). */
@@ -219,6 +239,7 @@ int
 dma_map(struct dma *dma, const struct nicsim_mem_map *req, const int *fds,
         char *why)
 {
+    struct guest_file file;
     struct dma_window *w;
     uint32_t i;
     int error;
@@ -230,18 +251,10 @@ dma_map(struct dma *dma, const struct nicsim_mem_map *req, const int *fds,
     for (i = 0; i < req->n; i++) {
         uint64_t fd_ofs = req->regions[i].fd_offset;
         uint64_t len = req->regions[i].len;
-        struct stat st;
 
-        if (fstat(fds[i], &st)) {
-            return refuse(errno, why, "region %u: fstat failed", i);
-        }
-        if (!S_ISREG(st.st_mode)) {
-            return refuse(EINVAL, why, "region %u: not a file", i);
-        }
-        if (fd_ofs > (uint64_t) st.st_size
-            || len > (uint64_t) st.st_size - fd_ofs) {
-            return refuse(EINVAL, why, "region %u is beyond the file's end",
-                          i);
+        error = check_file(fds[i], fd_ofs, len, i, &file, why);
+        if (error) {
+            return error;
         }
     }
     for (i = 0; i < req->n; i++) {
@@ -289,9 +302,10 @@ dma_map_file(struct dma *dma, uint32_t id, uint64_t base, uint64_t len,
 {
     static uint64_t all = UINT64_MAX;
     struct dma_window *w = &dma->windows[id];
-    uint64_t page, start;
-    struct stat st;
+    struct guest_file file;
+    uint64_t start;
     void *map;
+    int error;
 
     if (!len || base + len < base) {
         return refuse(EINVAL, why, "region %u: address or length makes no "
@@ -304,25 +318,15 @@ dma_map_file(struct dma *dma, uint32_t id, uint64_t base, uint64_t len,
             return refuse(EEXIST, why, "region %u overlaps region %d", id, i);
         }
     }
-    if (fstat(fd, &st)) {
-        return refuse(errno, why, "region %u: fstat failed", id);
-    }
-    if (!S_ISREG(st.st_mode)) {
-        return refuse(EINVAL, why, "region %u: not a file", id);
-    }
-    if (fd_offset > (uint64_t) st.st_size
-        || len > (uint64_t) st.st_size - fd_offset) {
-        return refuse(EINVAL, why, "region %u is beyond the file's end", id);
+    error = check_file(fd, fd_offset, len, id, &file, why);
+    if (error) {
+        return error;
     }
 
-    /* A file in hugetlbfs has its page size here, and has to be mapped by
-     * whole pages. */
-    page = st.st_blksize;
-    if (page < MIN_PAGE_SIZE || page > MAX_PAGE_SIZE || page & (page - 1)) {
-        page = MIN_PAGE_SIZE;
-    }
-    start = fd_offset & ~(page - 1);
-    w->map_len = (fd_offset - start + len + page - 1) & ~(page - 1);
+    /* A file in hugetlbfs has to be mapped by whole pages. */
+    start = fd_offset & ~(file.page_size - 1);
+    w->map_len = ((fd_offset - start + len + file.page_size - 1)
+                  & ~(file.page_size - 1));
     map = mmap(NULL, w->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
                start);
     if (map == MAP_FAILED) {
@@ -330,7 +334,7 @@ dma_map_file(struct dma *dma, uint32_t id, uint64_t base, uint64_t len,
                       rte_strerror(errno));
     }
     w->map = map;
-    w->map_page = page;
+    w->map_page = file.page_size;
     w->mirror = w->map + (fd_offset - start);
     w->base = base;
     w->len = len;

@@ -17,6 +17,7 @@
 #include <rte_errno.h>
 
 #include "function.h"
+#include "guest-file.h"
 #include "host.h"
 #include "log.h"
 #include "nic.h"
@@ -275,16 +276,8 @@ set_log(struct vdpa *vdpa, const struct nicsim_vdpa_log *log, const int *fds,
 static int
 check_eventfd(int fd, char *why)
 {
-    char path[32], target[64];
-    ssize_t n;
-
     /* Another kind of file could block the NIC, or do anything. */
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    n = readlink(path, target, sizeof target - 1);
-    if (n > 0) {
-        target[n] = '\0';
-    }
-    if (n <= 0 || strcmp(target, "anon_inode:[eventfd]")) {
+    if (!guest_file_is_eventfd(fd)) {
         return refuse(EINVAL, why, "a kick or call fd is not an eventfd");
     }
     if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK)) {

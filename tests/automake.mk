@@ -174,7 +174,13 @@ $(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
 
 # The DPDK driver in stock programs.
 TESTSUITE_AT += tests/nicsim-driver.at tests/nicsim-driver-rules.at
+TESTSUITE_AT += tests/nicsim-ring.at
 EXTRA_DIST += tests/nicsim-frames
+check_PROGRAMS += tests/nicsim-ring
+tests_nicsim_ring_SOURCES = tests/nicsim-ring.c
+tests_nicsim_ring_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
+tests_nicsim_ring_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
+tests_nicsim_ring_LDADD = $(DPDK_LIBS)
 
 # QEMU guests: what runs in them is linked statically, and without the
 # sanitizers, which can't be.

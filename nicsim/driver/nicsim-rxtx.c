@@ -277,6 +277,8 @@ nicsim_tx_prepare(void *txq __rte_unused, struct rte_mbuf **pkts,
 static void
 tx_clean(struct nicsim_txq *txq)
 {
+    /* The device has read all that is before its head: nobody may write to
+     * these descriptors and buffers before we have seen that. */
     uint32_t head = __atomic_load_n(&txq->regs->head, __ATOMIC_ACQUIRE);
     uint32_t n = head - txq->clean;
 
@@ -309,6 +311,19 @@ nicsim_tx_done_cleanup(void *txq_, uint32_t n __rte_unused)
     }
     tx_clean(txq);
     return txq->clean - clean;
+}
+
+/* Returns how many descriptors are free, after a look at what the device is
+ * done with if these are fewer than 'n'. */
+static uint32_t
+tx_get_free(struct nicsim_txq *txq, uint32_t n)
+{
+    uint32_t size = txq->mask + 1;
+
+    if (size - (txq->tail - txq->clean) < n) {
+        tx_clean(txq);
+    }
+    return size - (txq->tail - txq->clean);
 }
 
 /* Fills what descriptor 'd' says of a whole packet with offload requests. */
@@ -353,20 +368,16 @@ tx_fill_offloads(struct nicsim_tx_desc *d, const struct rte_mbuf *m)
     return flags;
 }
 
-/* Puts the chain 'm' into descriptors from txq->tail on, of which 'n_free' are
- * free.  Returns the number used, 0 if they do not suffice. */
+/* Puts the chain 'm' into the descriptors from txq->tail on, which are free.
+ * Returns the number used. */
 static uint32_t
-tx_put_chain(struct nicsim_txq *txq, struct rte_mbuf *m, uint32_t n_free,
-             uint16_t flags)
+tx_put_chain(struct nicsim_txq *txq, struct rte_mbuf *m)
 {
     uint32_t tail = txq->tail;
-    const struct rte_mbuf *seg;
-    struct nicsim_tx_desc *d = NULL;
+    struct nicsim_tx_desc *d = &txq->ring[tail & txq->mask];
+    uint16_t flags = m->ol_flags & TX_FLAGS_WORK ? tx_fill_offloads(d, m) : 0;
 
-    if (n_free < m->nb_segs) {
-        return 0;
-    }
-    for (seg = m; seg; seg = seg->next) {
+    for (const struct rte_mbuf *seg = m; seg; seg = seg->next) {
         if (seg->data_len) {
             d = &txq->ring[tail & txq->mask];
             d->addr = (uintptr_t) rte_pktmbuf_mtod(seg, void *);
@@ -388,25 +399,24 @@ tx_refuse(struct nicsim_txq *txq, struct rte_mbuf *m)
 }
 
 /* Sends the not so simple packet 'm': offloads, several segments, or nothing
- * in it.  Returns the number of descriptors used; 0 if they do not suffice;
- * -1 if the packet was refused and freed. */
+ * in it.  Returns the number of descriptors used; 0 if there is no room; -1 if
+ * the packet was refused and freed. */
 static int
-tx_put_special(struct nicsim_txq *txq, struct rte_mbuf *m, uint32_t n_free)
+tx_put_special(struct nicsim_txq *txq, struct rte_mbuf *m)
 {
-    uint16_t flags = 0;
-
     if (!m->pkt_len || m->nb_segs > NICSIM_MAX_TX_SEGS
         || (txq->fast_free && m->nb_segs > 1)
         || (m->ol_flags & TX_FLAGS_WORK && tx_check(m))) {
         tx_refuse(txq, m);
         return -1;
     }
-    if (m->ol_flags & TX_FLAGS_WORK) {
-        struct nicsim_tx_desc *d = &txq->ring[txq->tail & txq->mask];
 
-        flags = tx_fill_offloads(d, m);
+    /* Nothing may be written before there is room for all: in a full ring, the
+     * next slot has a frame that the device has yet to read. */
+    if (tx_get_free(txq, m->nb_segs) < m->nb_segs) {
+        return 0;
     }
-    return tx_put_chain(txq, m, n_free, flags);
+    return tx_put_chain(txq, m);
 }
 
 static void
@@ -460,18 +470,19 @@ nicsim_tx_burst(void *txq_, struct rte_mbuf **pkts, uint16_t n_pkts)
             txq->tail++;
             n_free--;
         } else {
-            int used = tx_put_special(txq, m, n_free);
+            int used = tx_put_special(txq, m);
 
             if (!used) {
                 break;
             }
             if (used > 0) {
                 txq->tail += used;
-                n_free -= used;
+                n_free = size - (txq->tail - txq->clean);
             }
         }
     }
     if (txq->tail != start) {
+        /* All descriptors must be visible before the new tail is. */
         __atomic_store_n(&txq->regs->tail, txq->tail, __ATOMIC_RELEASE);
         /* The new tail must be visible before we look whether the device
          * might sleep (see hw.h). */
@@ -483,11 +494,13 @@ nicsim_tx_burst(void *txq_, struct rte_mbuf **pkts, uint16_t n_pkts)
     return n;
 }
 
+/* 'offset' counts from where the next packet goes: what the device has yet to
+ * send is in the slots before that, which are the last ones of the ring. */
 static int
 nicsim_tx_descriptor_status(void *txq_, uint16_t offset)
 {
     const struct nicsim_txq *txq = txq_;
-    uint32_t head;
+    uint32_t n_full;
 
     if (offset > txq->mask) {
         return -EINVAL;
@@ -495,8 +508,8 @@ nicsim_tx_descriptor_status(void *txq_, uint16_t offset)
     if (!txq->regs) {
         return RTE_ETH_TX_DESC_UNAVAIL;
     }
-    head = __atomic_load_n(&txq->regs->head, __ATOMIC_ACQUIRE);
-    return (offset < txq->tail - head ? RTE_ETH_TX_DESC_FULL
+    n_full = txq->tail - __atomic_load_n(&txq->regs->head, __ATOMIC_ACQUIRE);
+    return (offset + n_full > txq->mask ? RTE_ETH_TX_DESC_FULL
             : RTE_ETH_TX_DESC_DONE);
 }
 

@@ -7,6 +7,8 @@
 noinst_LTLIBRARIES += guest/libguest.la
 guest_libguest_la_SOURCES = \
 	guest/guest-file.c \
-	guest/guest-file.h
+	guest/guest-file.h \
+	guest/guest-position.c \
+	guest/guest-position.h
 guest_libguest_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
 guest_libguest_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden

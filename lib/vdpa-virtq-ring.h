@@ -24,6 +24,7 @@
 #include <rte_prefetch.h>
 
 #include "coverage.h"
+#include "guest-position.h"
 #include "util.h"
 #include "vdpa-guest-memory.h"
 #include "vdpa-virtq.h"
@@ -132,7 +133,8 @@ prefetch_buffer(struct vdpa_virtq *vq, unsigned int slot)
 
 /* Tells the guest of the 'n' buffers in 'vq->shadow', that were used one after
  * the other from 'vq->idx' on.  They appear one by one, or all at once if
- * 'whole' is true.  See vdpa-virtq.c for the flags that no driver minds. */
+ * 'whole' is true.  See guest-position.h for the flags that no driver
+ * minds. */
 static void
 packed_publish(struct vdpa_virtq *vq, unsigned int n, bool whole, bool writes)
 {
@@ -144,8 +146,8 @@ packed_publish(struct vdpa_virtq *vq, unsigned int n, bool whole, bool writes)
         struct vring_packed_desc *desc = &vq->packed_desc[used->slot];
         bool wrap = used->slot >= vq->idx ? vq->wrap : !vq->wrap;
         uint16_t now = (flags | (wrap ? PACKED_AVAIL | PACKED_USED : 0)
-                        | (used->chained ? VRING_DESC_F_NEXT
-                           : VRING_DESC_F_INDIRECT));
+                        | (used->chained ? GUEST_POSITION_CHAIN
+                           : GUEST_POSITION_SINGLE));
 
         desc->id = used->id;
         desc->len = used->len;

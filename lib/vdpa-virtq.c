@@ -9,152 +9,11 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
+#include "guest-position.h"
 #include "util.h"
 #include "vdpa-guest-memory.h"
 
 #define FEATURE(NAME) (UINT64_C(1) << (NAME))
-
-/* Positions
- * =========
- *
- * A device goes on with a split ring where its used index is.  A packed ring
- * has no such index, so the hypervisor hands over the position.  But when a
- * device dies, QEMU knows only the position of when it started it.  What is
- * known then is in the descriptors:
- *
- *   - The driver marks a descriptor that it makes available with the value of
- *     its wrap counter, in the flag AVAIL, and the device leaves that flag as
- *     it is.  So AVAIL of the ring changes at one place only, and there the
- *     driver goes on, unless that is at the ring's beginning.
- *
- *   - All descriptors from the device's position up to there are available,
- *     and have different values in AVAIL and USED.  The device has used the
- *     one before its position.
- *
- * Of a chain of several descriptors the device marks the first as used only,
- * so the others look as if they were available, up to the first one without
- * NEXT.  Whether they are, this device tells by the flag that it leaves in a
- * used descriptor, where drivers ignore it: NEXT if others belong to it,
- * INDIRECT if not.  nicsimd does the same.  Of what other devices left, what
- * the hypervisor says is believed as long as the ring does not contradict
- * that; otherwise a guest that negotiated INDIRECT_DESC, as Linux does, is
- * taken not to have chains in its ring. */
-
-static bool
-flag_avail(uint16_t flags)
-{
-    return flags & (1u << VRING_PACKED_DESC_F_AVAIL);
-}
-
-static bool
-flag_used(uint16_t flags)
-{
-    return flags & (1u << VRING_PACKED_DESC_F_USED);
-}
-
-static uint16_t
-read_flags(const struct vdpa_virtq *vq, unsigned int slot)
-{
-    return __atomic_load_n(&vq->packed_desc[slot].flags, __ATOMIC_ACQUIRE);
-}
-
-/* Returns true if 'slot' looks as if it was available. */
-static bool
-looks_available(const struct vdpa_virtq *vq, unsigned int slot)
-{
-    uint16_t flags = read_flags(vq, slot);
-
-    return flag_avail(flags) != flag_used(flags);
-}
-
-/* Stores where the driver of the packed ring 'vq' goes on. */
-static void
-find_driver_position(const struct vdpa_virtq *vq, unsigned int *slotp,
-                     bool *wrapp)
-{
-    bool first = flag_avail(read_flags(vq, 0));
-    unsigned int slot;
-
-    for (slot = 1; slot < vq->size; slot++) {
-        if (flag_avail(read_flags(vq, slot)) != first) {
-            *slotp = slot;
-            *wrapp = first;
-            return;
-        }
-    }
-    *slotp = 0;
-    *wrapp = !first;
-}
-
-/* Returns true if all descriptors from 'slot' and 'wrap' on up to where the
- * driver goes on look as if they were available. */
-static bool
-is_plausible(const struct vdpa_virtq *vq, unsigned int slot, bool wrap,
-             unsigned int driver, bool driver_wrap)
-{
-    unsigned int n = driver - slot + (driver_wrap != wrap ? vq->size : 0);
-
-    if (slot >= vq->size || n > vq->size) {
-        return false;
-    }
-    for (unsigned int i = 0; i < n; i++) {
-        if (!looks_available(vq, (slot + i) % vq->size)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Sets the position of the packed ring 'vq', which is 'position' according to
- * the hypervisor. */
-static void
-set_packed_position(struct vdpa_virtq *vq, uint16_t position,
-                    uint64_t features)
-{
-    unsigned int given = position & ~(1u << VRING_PACKED_EVENT_F_WRAP_CTR);
-    bool given_wrap = position >> VRING_PACKED_EVENT_F_WRAP_CTR;
-    unsigned int driver, left, n, slot = 0;
-    uint16_t used_flags = 0;
-    bool driver_wrap, chain;
-
-    /* Where does what looks available begin, counted from its end? */
-    find_driver_position(vq, &driver, &driver_wrap);
-    for (left = 0; left < vq->size; left++) {
-        slot = (driver + vq->size - left - 1) % vq->size;
-        if (!looks_available(vq, slot)) {
-            used_flags = read_flags(vq, slot);
-            break;
-        }
-    }
-
-    /* Does some of it belong to what was used last, if anything was? */
-    if (left == vq->size) {
-        chain = false;
-    } else if (used_flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)) {
-        chain = used_flags & VRING_DESC_F_NEXT;
-    } else if (is_plausible(vq, given, given_wrap, driver, driver_wrap)) {
-        vq->idx = given;
-        vq->wrap = given_wrap;
-        return;
-    } else {
-        chain = !(features & FEATURE(VIRTIO_RING_F_INDIRECT_DESC));
-    }
-    if (chain) {
-        for (n = 1; n <= left; n++) {
-            unsigned int i = (slot + n) % vq->size;
-
-            if (!(read_flags(vq, i) & VRING_DESC_F_NEXT)) {
-                if (vq->packed_desc[i].id == vq->packed_desc[slot].id
-                    || used_flags & VRING_DESC_F_NEXT) {
-                    left -= n;
-                }
-                break;
-            }
-        }
-    }
-    vq->idx = (driver + vq->size - left) % vq->size;
-    vq->wrap = left > driver ? !driver_wrap : driver_wrap;
-}
 
 /* Returns true if 'p' is 'len' bytes of the guest's memory, with 'alignment'.
  * Stores the guest's address into '*gpap'. */
@@ -252,8 +111,14 @@ vdpa_virtq_start(struct vdpa_virtq *vq, const struct vdpa_virtq_setup *setup,
 
     vdpa_guest_memory_begin();
     if (vq->packed) {
-        set_packed_position(vq, setup->position, features);
+        uint16_t position = guest_position_find(
+            vq->packed_desc, vq->size, setup->position,
+            features & FEATURE(VIRTIO_RING_F_INDIRECT_DESC));
+
+        vq->idx = position & ~GUEST_POSITION_WRAP;
+        vq->wrap = position & GUEST_POSITION_WRAP;
     } else {
+        /* All that was used before is published there. */
         vq->idx = __atomic_load_n(&vq->used->idx, __ATOMIC_RELAXED);
     }
     want_kicks(vq, false);
@@ -279,5 +144,5 @@ vdpa_virtq_stop(struct vdpa_virtq *vq)
     vq->shadow = NULL;
     vq->memory = NULL;
     return (vq->packed
-            ? vq->idx | vq->wrap << VRING_PACKED_EVENT_F_WRAP_CTR : vq->idx);
+            ? vq->idx | (vq->wrap ? GUEST_POSITION_WRAP : 0) : vq->idx);
 }

@@ -75,6 +75,13 @@ tests_test_offload_CFLAGS = $(DPDKVDPA_CFLAGS)
 tests_test_offload_LDADD = \
 	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
 
+# Where a device goes on with a packed ring.
+check_PROGRAMS += tests/test-guest-position
+tests_test_guest_position_SOURCES = tests/test-guest-position.c
+tests_test_guest_position_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/guest
+tests_test_guest_position_LDADD = guest/libguest.la
+TESTSUITE_AT += tests/guest-position.at
+
 # The same packets with and without offload.
 TESTSUITE_AT += tests/offload-differential.at
 EXTRA_DIST += \

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "guest-position.h"
 #include "log.h"
 #include "vdpa.h"
 
@@ -23,95 +24,12 @@ flag_used(uint16_t flags)
     return flags & PACKED_USED;
 }
 
-static uint16_t
-slot_flags(const struct virtq *vq, uint32_t slot)
-{
-    return __atomic_load_n(&vq->ring[slot].flags, __ATOMIC_RELAXED);
-}
-
-static void
-next_slot(const struct virtq *vq, struct virtq_pos *pos)
-{
-    if (++pos->idx == vq->setup_size) {
-        pos->idx = 0;
-        pos->wrap = !pos->wrap;
-    }
-}
-
-/* Returns where the driver writes next.  AVAIL says in which lap the driver
- * wrote a slot (a device that uses the slot leaves it so): that is the one
- * place where it changes. */
-static struct virtq_pos
-packed_frontier(const struct virtq *vq)
-{
-    struct virtq_pos pos = { .idx = 0, .wrap = flag_avail(slot_flags(vq, 0)) };
-    bool lap = pos.wrap;
-
-    do {
-        next_slot(vq, &pos);
-    } while (pos.idx && flag_avail(slot_flags(vq, pos.idx)) == lap);
-    return pos;
-}
-
-static bool
-same_pos(struct virtq_pos a, struct virtq_pos b)
-{
-    return a.idx == b.idx && a.wrap == b.wrap;
-}
-
-/* Returns where a device goes on with the ring.
- *
- * Going back from where the driver writes next, slots are available, until one
- * that was used is met: the last one that was.  Only the first slot of a chain
- * is written when the chain is used, so behind it there may be slots of the
- * same chain, which look available; all of them but the last one have NEXT.
- * So there are two places at most.  This device leaves a flag in the slot that
- * tells which (virtq_put()).  Others do not: then it is the second if 'given'
- * says so, else the first. */
-static struct virtq_pos
-packed_find(const struct virtq *vq, struct virtq_pos given)
-{
-    struct virtq_pos pos = packed_frontier(vq), first;
-    uint16_t used_flags = 0;
-    uint32_t n;
-
-    for (n = 0; n < vq->setup_size; n++) {
-        struct virtq_pos before = pos;
-        uint16_t flags;
-
-        if (before.idx) {
-            before.idx--;
-        } else {
-            before.idx = vq->setup_size - 1;
-            before.wrap = !before.wrap;
-        }
-        flags = slot_flags(vq, before.idx);
-        if (flag_avail(flags) == flag_used(flags)) {
-            used_flags = flags;
-            break;
-        }
-        pos = before;
-    }
-    first = pos;
-    for (bool more = n && n < vq->setup_size; more && n; n--) {
-        more = slot_flags(vq, pos.idx) & VRING_DESC_F_NEXT;
-        next_slot(vq, &pos);
-    }
-    if (used_flags & PACKED_USED_SINGLE) {
-        return first;
-    }
-    return used_flags & PACKED_USED_CHAIN || same_pos(pos, given) ? pos
-           : first;
-}
-
 /* Lets the device touch the ring, from where the ring shows that the last
  * device stopped. */
 int
 packed_start(struct virtq *vq, char *why)
 {
-    struct virtq_pos given = {
-        .idx = vq->given & 0x7fff, .wrap = vq->given >> 15
-    };
+    uint16_t position;
 
     vq->ring = dma_at(vq->dma, vq->desc_addr,
                       vq->setup_size * sizeof *vq->ring);
@@ -123,12 +41,16 @@ packed_start(struct virtq *vq, char *why)
         return refuse(EFAULT, why, "virtqueue %u: the ring is outside the "
                       "guest's memory", vq->index);
     }
-    vq->pos = packed_find(vq, given);
-    if (!same_pos(vq->pos, given)) {
+    position = guest_position_find(vq->ring, vq->setup_size, vq->given,
+                                   vq->indirect);
+    vq->pos.idx = position & ~GUEST_POSITION_WRAP;
+    vq->pos.wrap = position & GUEST_POSITION_WRAP;
+    if (position != vq->given) {
         LOG_LIMITED("%s: virtqueue %u starts at slot %u, wrap %d, as the ring "
                     "shows, although slot %u, wrap %d was given",
                     vdpa_name(vq->vdpa), vq->index, vq->pos.idx, vq->pos.wrap,
-                    given.idx, given.wrap);
+                    vq->given & ~GUEST_POSITION_WRAP,
+                    !!(vq->given & GUEST_POSITION_WRAP));
     }
     return 0;
 }

@@ -35,6 +35,7 @@
 #include <rte_branch_prediction.h>
 
 #include "dma.h"
+#include "guest-position.h"
 #include "nicsim/hw.h"
 #include "packet.h"
 
@@ -47,11 +48,6 @@ struct vdpa;
 
 #define PACKED_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_USED  (1 << VRING_PACKED_DESC_F_USED)
-
-/* Flags that drivers ignore in used descriptors.  This device sets one of them
- * to tell whether the chain had one slot or several, see packed_find(). */
-#define PACKED_USED_SINGLE VRING_DESC_F_INDIRECT
-#define PACKED_USED_CHAIN  VRING_DESC_F_NEXT
 
 /* Split: 'idx' counts chains modulo 2**16.  Packed: 'idx' is a slot, 'wrap'
  * the wrap counter there. */
@@ -301,7 +297,9 @@ virtq_put(struct virtq *vq, const struct virtq_chain *c, uint32_t len)
         if (len) {
             flags |= VRING_DESC_F_WRITE;
         }
-        flags |= c->n_slots > 1 ? PACKED_USED_CHAIN : PACKED_USED_SINGLE;
+        /* For who takes the ring over: see guest-position.h. */
+        flags |= (c->n_slots > 1 ? GUEST_POSITION_CHAIN
+                  : GUEST_POSITION_SINGLE);
         desc->id = c->id;
         desc->len = len;
 

@@ -41,9 +41,6 @@
 #include "vdpa-virtq-ring.h"
 #include "vdpa-virtq.h"
 
-/* Descriptors of a chain, far more than any driver makes. */
-#define MAX_CHAIN 1024
-
 /* A buffer of the guest's, on the way through its descriptors. */
 struct chain {
     struct vdpa_virtq *vq;
@@ -132,7 +129,8 @@ chain_next_split(struct chain *chain, struct piece *piece, uint16_t *flagsp)
                                      : vq->size))) {
         return chain_break(chain, "a descriptor's number is too high");
     }
-    if (OVS_UNLIKELY(chain->n >= (chain->n_table ? MAX_CHAIN : vq->size))) {
+    if (OVS_UNLIKELY(chain->n >= (chain->n_table ? VDPA_VIRTQ_MAX_CHAIN
+                                  : vq->size))) {
         return chain_break(chain, "a chain of descriptors has no end");
     }
     if (OVS_LIKELY(!chain->n_table)) {
@@ -191,7 +189,7 @@ chain_next(struct chain *chain, struct piece *piece)
     uint16_t flags;
 
     while (chain->more) {
-        if (OVS_UNLIKELY(chain->n >= MAX_CHAIN)) {
+        if (OVS_UNLIKELY(chain->n >= VDPA_VIRTQ_MAX_CHAIN)) {
             return chain_break(chain, "a chain of descriptors is too long");
         }
         if (!(chain->vq->packed ? chain_next_packed(chain, piece, &flags)

@@ -21,9 +21,6 @@
 
 COVERAGE_DEFINE(vdpa_guest_bad_packet);
 
-/* Descriptors after which a call ends early. */
-#define MAX_WORK 4096
-
 /* Bytes of a frame: the largest datagram, its Ethernet header and two VLAN
  * tags. */
 #define MAX_FRAME (UINT16_MAX + RTE_ETHER_HDR_LEN + 8)
@@ -152,12 +149,12 @@ static unsigned int
 receive_burst(struct vdpa_virtq *vq, struct rte_mempool *pool, bool linear,
               struct rte_mbuf **pkts, unsigned int n_avail)
 {
-    unsigned int n_pkts = 0, n_used = 0, n_slots = 0, work = 0;
+    unsigned int n_pkts = 0, n_used = 0, n_slots = 0;
     unsigned int slot = vq->idx;
     bool wrap = vq->wrap;
 
     prefetch_buffer(vq, vq->packed ? slot : split_head(vq, vq->idx));
-    while (n_used < n_avail && work < MAX_WORK) {
+    while (n_used < n_avail && vq->work < VDPA_VIRTQ_MAX_WORK) {
         enum outcome outcome;
         struct chain chain;
         uint16_t head;
@@ -176,7 +173,7 @@ receive_burst(struct vdpa_virtq *vq, struct rte_mempool *pool, bool linear,
         }
         chain_begin(&chain, vq, head);
         outcome = receive_chain(&chain, pkts[n_pkts], pool, linear);
-        work += chain.n;
+        vq->work += chain.n;
         if (OVS_LIKELY(outcome == TAKEN)) {
             n_pkts++;
         } else {
@@ -214,8 +211,9 @@ receive_burst(struct vdpa_virtq *vq, struct rte_mempool *pool, bool linear,
         } else {
             vq->idx += n_used;
             split_publish(vq);
+            n_slots = n_used;
         }
-        virtq_call(vq);
+        virtq_call(vq, n_slots);
     }
     return n_pkts;
 }
@@ -234,6 +232,7 @@ vdpa_virtq_receive(struct vdpa_virtq *vq, struct rte_mempool *pool,
     if (OVS_UNLIKELY(vdpa_virtq_stopped(vq))) {
         return 0;
     }
+    vq->work = 0;
     vdpa_guest_memory_begin();
     n_avail = count_avail(vq, MIN(max, VDPA_VIRTQ_BURST));
     if (n_avail && !rte_pktmbuf_alloc_bulk(pool, pkts, n_avail)) {
@@ -316,8 +315,10 @@ send_chain(struct chain *chain, struct source *source)
     uint32_t before = source->left;
     struct piece piece;
 
-    /* Only of a packed ring it matters how long the chain is. */
-    while ((source->left || vq->packed) && chain_next(chain, &piece)) {
+    /* What is left of a chain matters only for where the next one begins, in a
+     * packed ring. */
+    while ((source->left || (vq->packed && !chain->n_table))
+           && chain_next(chain, &piece)) {
         if (OVS_UNLIKELY(!piece.writable)) {
             chain_break(chain, "a buffer for receiving cannot be written to");
             break;
@@ -346,7 +347,7 @@ send_source(struct vdpa_virtq *vq, struct source *source,
             unsigned int n_avail, unsigned int *n_usedp,
             unsigned int *n_slotsp)
 {
-    unsigned int n = 0, n_slots = 0;
+    unsigned int n = 0, n_slots = 0, work = 0;
     unsigned int slot = vq->idx;
     bool wrap = vq->wrap;
 
@@ -361,6 +362,8 @@ send_source(struct vdpa_virtq *vq, struct source *source,
         chain_begin(&chain, vq, vq->packed ? slot : split_head(vq,
                                                                vq->idx + n));
         len = send_chain(&chain, source);
+        work += chain.n;
+        vq->work += chain.n;
         if (OVS_UNLIKELY(chain.broken)) {
             return BROKEN;
         }
@@ -378,13 +381,27 @@ send_source(struct vdpa_virtq *vq, struct source *source,
             wrap ^= chain.slot <= slot;
             slot = chain.slot;
         }
-        if (source->left && !vq->mergeable) {
+        if (source->left
+            && (!vq->mergeable || work >= VDPA_VIRTQ_MAX_CHAIN)) {
             return DROPPED;
         }
     } while (source->left);
     *n_usedp = n;
     *n_slotsp = n_slots;
     return TAKEN;
+}
+
+/* Stores 'byte' into the guest's memory at 'p'. */
+static void
+put_byte(struct vdpa_virtq *vq, uint8_t *p, uint8_t byte)
+{
+    uint64_t gpa;
+
+    *p = byte;
+    if (OVS_UNLIKELY(vq->memory->log)
+        && vdpa_guest_memory_gpa(vq->memory, p, 1, &gpa)) {
+        vdpa_guest_memory_log(vq->memory, gpa, 1);
+    }
 }
 
 /* Makes the header for 'pkt', whose transmit flags say what is left to do. */
@@ -407,10 +424,11 @@ make_header(struct rte_mbuf *pkt, struct virtio_net_hdr_mrg_rxbuf *hdr)
 }
 
 /* Sends 'pkt' to the guest.  '*n_availp' is the number of buffers that are
- * available, at most that if the ring is packed. */
+ * available, at most that if the ring is packed.  Adds what virtq_call() wants
+ * to know to '*movedp'. */
 static enum outcome
 send_packet(struct vdpa_virtq *vq, struct rte_mbuf *pkt,
-            unsigned int *n_availp)
+            unsigned int *n_availp, unsigned int *movedp)
 {
     struct virtio_net_hdr_mrg_rxbuf hdr;
     unsigned int n_used, n_slots;
@@ -426,12 +444,13 @@ send_packet(struct vdpa_virtq *vq, struct rte_mbuf *pkt,
 
     if (n_used > 1) {
         /* The guest's numbers are little-endian, whatever this machine's. */
-        *source.num_buffers[0] = n_used & 0xff;
-        *source.num_buffers[1] = n_used >> 8;
+        put_byte(vq, source.num_buffers[0], n_used & 0xff);
+        put_byte(vq, source.num_buffers[1], n_used >> 8);
     }
     if (vq->packed) {
         packed_publish(vq, n_used, true, true);
         packed_advance(vq, n_slots);
+        *movedp += n_slots;
     } else {
         for (unsigned int i = 0; i < n_used; i++) {
             split_put_used(vq, vq->idx + i, vq->shadow[i].id,
@@ -439,13 +458,15 @@ send_packet(struct vdpa_virtq *vq, struct rte_mbuf *pkt,
         }
         vq->idx += n_used;
         *n_availp -= n_used;
+        *movedp += n_used;
     }
     return TAKEN;
 }
 
 /* Sends up to 'n' packets in 'pkts' to the guest, VDPA_VIRTQ_BURST at most, in
- * buffers that it made available on 'vq'.  The packets' transmit flags have
- * what vdpa_offload_to_guest() made of them.  Returns the number of packets
+ * buffers that it made available on 'vq'.  A packet that would take more than
+ * VDPA_VIRTQ_MAX_CHAIN descriptors is dropped.  The packets' transmit flags
+ * have what vdpa_offload_to_guest() made of them.  Returns the number of packets
  * that were dealt with, fewer than 'n' if there is no room now; they are still
  * the caller's.  Adds the number of those of them that were dropped, since no
  * buffer could hold them, to '*n_droppedp', and their bytes to
@@ -456,21 +477,22 @@ vdpa_virtq_send(struct vdpa_virtq *vq, struct rte_mbuf *const *pkts,
                 uint64_t *bytes_droppedp)
 {
     unsigned int n_avail = vq->size, i;
-    bool used = false;
+    unsigned int n_used = 0;
 
     if (OVS_UNLIKELY(vdpa_virtq_stopped(vq))) {
         return 0;
     }
+    vq->work = 0;
     vdpa_guest_memory_begin();
     if (!vq->packed && !split_count_avail(vq, &n_avail)) {
         n = 0;
     }
     n = MIN(n, VDPA_VIRTQ_BURST);
-    for (i = 0; i < n; i++) {
-        enum outcome outcome = send_packet(vq, pkts[i], &n_avail);
+    for (i = 0; i < n && vq->work < VDPA_VIRTQ_MAX_WORK; i++) {
+        enum outcome outcome = send_packet(vq, pkts[i], &n_avail, &n_used);
 
         if (OVS_LIKELY(outcome == TAKEN)) {
-            used = true;
+            /* The next one. */
         } else if (outcome == DROPPED) {
             virtq_drop(vq);
             *n_droppedp += 1;
@@ -479,11 +501,11 @@ vdpa_virtq_send(struct vdpa_virtq *vq, struct rte_mbuf *const *pkts,
             break;
         }
     }
-    if (used) {
+    if (n_used) {
         if (!vq->packed) {
             split_publish(vq);
         }
-        virtq_call(vq);
+        virtq_call(vq, n_used);
     }
     if (OVS_UNLIKELY(!vdpa_guest_memory_end())) {
         virtq_break(vq, VDPA_VIRTQ_NO_MEMORY);

@@ -19,7 +19,6 @@
 #include <stdint.h>
 
 #include <linux/virtio_ring.h>
-#include <sys/eventfd.h>
 
 #include <rte_prefetch.h>
 
@@ -131,6 +130,15 @@ prefetch_buffer(struct vdpa_virtq *vq, unsigned int slot)
 /* Used buffers
  * ------------ */
 
+/* Logs that descriptor 'slot' of the packed ring 'vq' was written to. */
+static inline void
+packed_log(const struct vdpa_virtq *vq, unsigned int slot)
+{
+    vdpa_guest_memory_log(vq->memory,
+                          vq->log_gpa + slot * sizeof *vq->packed_desc,
+                          sizeof *vq->packed_desc);
+}
+
 /* Tells the guest of the 'n' buffers in 'vq->shadow', that were used one after
  * the other from 'vq->idx' on.  They appear one by one, or all at once if
  * 'whole' is true.  See guest-position.h for the flags that no driver
@@ -151,18 +159,19 @@ packed_publish(struct vdpa_virtq *vq, unsigned int n, bool whole, bool writes)
 
         desc->id = used->id;
         desc->len = used->len;
-        vdpa_guest_memory_log(vq->memory,
-                              vq->log_gpa + used->slot * sizeof *desc,
-                              sizeof *desc);
         if (whole && !i) {
             first_flags = now;
         } else {
             __atomic_store_n(&desc->flags, now, __ATOMIC_RELEASE);
+            packed_log(vq, used->slot);
         }
     }
     if (whole && n) {
-        __atomic_store_n(&vq->packed_desc[vq->shadow[0].slot].flags,
-                         first_flags, __ATOMIC_RELEASE);
+        unsigned int slot = vq->shadow[0].slot;
+
+        __atomic_store_n(&vq->packed_desc[slot].flags, first_flags,
+                         __ATOMIC_RELEASE);
+        packed_log(vq, slot);
     }
 }
 
@@ -201,56 +210,57 @@ packed_advance(struct vdpa_virtq *vq, unsigned int n_slots)
     vq->idx = idx;
 }
 
-/* Returns true if 'event' is among the 'moved' positions before 'now'. */
+/* Returns true if 'off_wrap', where the driver of the packed ring 'vq' asks
+ * for an interrupt, is among the 'moved' descriptors before the present
+ * position.  A call may have moved more of them than the ring has, as the
+ * driver goes on meanwhile: so positions are taken modulo twice its size, as
+ * the driver has them. */
 static inline bool
-was_passed(uint16_t event, uint16_t now, uint16_t moved)
+packed_was_passed(const struct vdpa_virtq *vq, uint16_t off_wrap,
+                  unsigned int moved)
 {
-    return (uint16_t) (now - event - 1) < moved;
+    unsigned int event = off_wrap & ~(1u << VRING_PACKED_EVENT_F_WRAP_CTR);
+    bool wrap = off_wrap >> VRING_PACKED_EVENT_F_WRAP_CTR;
+    unsigned int distance = vq->idx + (wrap != vq->wrap ? vq->size : 0);
+
+    if (OVS_UNLIKELY(event >= vq->size)) {
+        /* There is no such place. */
+        return true;
+    }
+    distance += distance <= event ? 2 * vq->size : 0;
+    return distance - event - 1 < moved;
 }
 
-/* Interrupts the guest, if it wants that, because of what was used since the
- * last call, when 'vq' was at 'vq->called_idx'. */
+/* Interrupts the guest, if it wants that, because of the 'moved' buffers of a
+ * split ring, or descriptors of a packed one, before the position of 'vq' that
+ * were used since the last call. */
 static void
-virtq_call(struct vdpa_virtq *vq)
+virtq_call(struct vdpa_virtq *vq, unsigned int moved)
 {
-    uint16_t before = vq->called_idx;
-    bool valid = vq->called;
     bool call;
 
     /* What was used must be there before the guest's wish is read. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    vq->called = true;
-    vq->called_idx = vq->idx;
     if (vq->packed) {
         uint32_t event = __atomic_load_n(
             (const uint32_t *) (const void *) vq->driver_event,
             __ATOMIC_RELAXED);
-        uint16_t off_wrap = event & UINT16_MAX;
         uint16_t flags = event >> 16;
 
-        if (flags == VRING_PACKED_EVENT_FLAG_DESC && vq->event_idx && valid) {
-            uint16_t off = off_wrap & ~(1u << VRING_PACKED_EVENT_F_WRAP_CTR);
-            bool wrap = off_wrap >> VRING_PACKED_EVENT_F_WRAP_CTR;
-            uint16_t moved = (vq->idx + vq->size - before) % vq->size;
-
-            if (wrap != vq->wrap) {
-                off -= vq->size;
-            }
-            call = was_passed(off, vq->idx, moved ? moved : vq->size);
-        } else {
-            call = flags != VRING_PACKED_EVENT_FLAG_DISABLE;
-        }
+        call = (flags == VRING_PACKED_EVENT_FLAG_DESC && vq->event_idx
+                ? packed_was_passed(vq, event & UINT16_MAX, moved)
+                : flags != VRING_PACKED_EVENT_FLAG_DISABLE);
     } else if (vq->event_idx) {
         uint16_t event = __atomic_load_n(&vq->avail->ring[vq->size],
                                          __ATOMIC_RELAXED);
 
-        call = !valid || was_passed(event, vq->idx, vq->idx - before);
+        call = (uint16_t) (vq->idx - event - 1) < moved;
     } else {
         call = !(__atomic_load_n(&vq->avail->flags, __ATOMIC_RELAXED)
                  & VRING_AVAIL_F_NO_INTERRUPT);
     }
-    if (call && vq->call_fd >= 0) {
-        eventfd_write(vq->call_fd, 1);
+    if (call) {
+        vdpa_virtq_interrupt(vq);
     }
 }
 

@@ -69,14 +69,26 @@ want_kicks(struct vdpa_virtq *vq, bool want)
     }
 }
 
+/* Returns false if the guest wants no interrupts at all now. */
+static bool
+virtq_takes_calls(const struct vdpa_virtq *vq)
+{
+    if (vq->packed) {
+        return vq->driver_event->flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+    }
+    return vq->event_idx || !(vq->avail->flags & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
 /* Starts serving the ring that 'setup' describes, by polling, with 'vq', that
- * is zeroed or was stopped.  Returns true if successful, otherwise false, with
- * the reason in '*reasonp'. */
+ * is zeroed or was stopped.  The guest is interrupted: whoever served the ring
+ * before may have used buffers and died before it said so.  Returns
+ * true if successful, otherwise false, with the reason in '*reasonp'. */
 bool
 vdpa_virtq_start(struct vdpa_virtq *vq, const struct vdpa_virtq_setup *setup,
                  const char **reasonp)
 {
     uint64_t features = setup->features;
+    bool takes_calls;
 
     vq->memory = setup->memory;
     vq->desc = setup->desc;
@@ -96,7 +108,6 @@ vdpa_virtq_start(struct vdpa_virtq *vq, const struct vdpa_virtq_setup *setup,
                    : sizeof(struct virtio_net_hdr));
     vq->call_fd = setup->call_fd;
     vq->hint = 0;
-    vq->called = false;
     atomic_store_relaxed(&vq->stopped, NULL);
 
     if (!setup->size || setup->size > VDPA_VIRTQ_MAX_SIZE
@@ -122,12 +133,16 @@ vdpa_virtq_start(struct vdpa_virtq *vq, const struct vdpa_virtq_setup *setup,
         vq->idx = __atomic_load_n(&vq->used->idx, __ATOMIC_RELAXED);
     }
     want_kicks(vq, false);
+    takes_calls = virtq_takes_calls(vq);
     if (!vdpa_guest_memory_end()) {
         *reasonp = VDPA_VIRTQ_NO_MEMORY;
         return false;
     }
 
     vq->shadow = xmalloc(vq->size * sizeof *vq->shadow);
+    if (takes_calls) {
+        vdpa_virtq_interrupt(vq);
+    }
     return true;
 }
 

@@ -24,7 +24,9 @@
  *     buffer goes back.
  *
  *   - What a guest can make a call do is bounded, whatever its descriptors
- *     are.
+ *     are: a call looks at fewer than VDPA_VIRTQ_MAX_WORK + 2 *
+ *     VDPA_VIRTQ_MAX_CHAIN of them, 'work' says at how many, and copies
+ *     VDPA_VIRTQ_BURST packets at most.
  *
  * Buffers are used in the order in which they were made available, and the
  * guest sees them used one after the other.  So whoever takes over, at
@@ -39,6 +41,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 
 #include "ovs-atomic.h"
 
@@ -53,6 +56,13 @@ struct vring_used;
 
 /* Packets that a call moves at most. */
 #define VDPA_VIRTQ_BURST 32
+
+/* Descriptors of a chain, or of all chains that one packet is sent into, far
+ * more than any driver makes. */
+#define VDPA_VIRTQ_MAX_CHAIN 1024
+
+/* Descriptors after which a call ends early. */
+#define VDPA_VIRTQ_MAX_WORK 4096
 
 /* Descriptors that virtio lets a ring have. */
 #define VDPA_VIRTQ_MAX_SIZE 32768
@@ -96,9 +106,8 @@ struct vdpa_virtq {
     /* How far it was served.  The server's own. */
     uint16_t idx;               /* Of a split ring, it counts on. */
     bool wrap;                  /* Of a packed ring. */
-    bool called;                /* 'called_idx' is valid. */
-    uint16_t called_idx;        /* The guest knows of what is before it. */
     unsigned int hint;          /* Region that was used last. */
+    unsigned int work;          /* Descriptors that a call looked at. */
     struct vdpa_virtq_used *shadow; /* 'size' elements. */
 
     atomic_uint64_t errors;
@@ -126,6 +135,15 @@ unsigned int vdpa_virtq_receive(struct vdpa_virtq *, struct rte_mempool *,
 unsigned int vdpa_virtq_send(struct vdpa_virtq *, struct rte_mbuf *const *pkts,
                              unsigned int n, unsigned int *n_droppedp,
                              uint64_t *bytes_droppedp);
+
+/* Interrupts the guest of 'vq', unless it polls. */
+static inline void
+vdpa_virtq_interrupt(const struct vdpa_virtq *vq)
+{
+    if (vq->call_fd >= 0) {
+        eventfd_write(vq->call_fd, 1);
+    }
+}
 
 /* Returns why 'vq' is not served any more, or NULL. */
 static inline const char *

@@ -81,6 +81,17 @@ tests_test_guest_position_SOURCES = tests/test-guest-position.c
 tests_test_guest_position_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/guest
 tests_test_guest_position_LDADD = guest/libguest.la
 TESTSUITE_AT += tests/guest-position.at
+# The relay's side of virtqueues, whose driver's side is in the same process.
+TESTSUITE_AT += tests/virtq.at
+check_PROGRAMS += tests/test-vdpa-virtq
+tests_test_vdpa_virtq_SOURCES = \
+	tests/test-vdpa-virtq.c \
+	tests/virtq-driver.c \
+	tests/virtq-driver.h
+tests_test_vdpa_virtq_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
+tests_test_vdpa_virtq_CFLAGS = $(DPDKVDPA_CFLAGS)
+tests_test_vdpa_virtq_LDADD = \
+	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
 
 # The same packets with and without offload.
 TESTSUITE_AT += tests/offload-differential.at

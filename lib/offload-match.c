@@ -408,25 +408,86 @@ icmp_field(ovs_be16 value, ovs_be16 mask, uint8_t *spec_byte,
     return !(ntohs(value) >> 8);
 }
 
-/* Neighbor discovery.  The items are of sound messages, where Open vSwitch
- * has zeros for others.  That an option is absent can't be said. */
+/* Whether Open vSwitch looks for neighbor discovery in 'key', of ICMPv6. */
+static bool
+is_nd_message(const struct flow *key)
+{
+    return ((key->tp_src == htons(ND_NEIGHBOR_SOLICIT)
+             || key->tp_src == htons(ND_NEIGHBOR_ADVERT)) && !key->tp_dst);
+}
+
+/* Returns true if a field is matched that is from neighbor discovery. */
+static bool
+nd_is_matched(const struct match_parser *mp)
+{
+    return (MATCHED(mp, nd_target) || MATCHED(mp, arp_sha)
+            || MATCHED(mp, arp_tha) || MATCHED(mp, tcp_flags)
+            || MATCHED(mp, igmp_group_ip4));
+}
+
+/* Has 'mp' match a bit more of a byte, if it has to be, so that the byte of
+ * the packet at hand matches and 'other', which that is not, does not. */
+static void
+exclude_byte(ovs_be16 key, uint8_t other, ovs_be16 *flow, ovs_be16 *mask)
+{
+    uint8_t differs = (ntohs(key) & UINT8_MAX) ^ other;
+    ovs_be16 bit;
+
+    if (differs && !(differs & ntohs(*mask))) {
+        bit = htons(1 << (31 - clz32(differs)));
+        *mask |= bit;
+        *flow |= key & bit;
+    }
+}
+
+/* Masks of several types may cover neighbor discovery, but the packet at hand
+ * is none, and so has zeros in all its fields.  So has each packet that is
+ * not: has 'mp' match only such. */
+static bool
+parse_not_nd(struct match_parser *mp)
+{
+    if (MATCHED_NONZERO(mp, nd_target) || MATCHED_NONZERO(mp, arp_sha)
+        || MATCHED_NONZERO(mp, arp_tha) || MATCHED_NONZERO(mp, tcp_flags)
+        || MATCHED_NONZERO(mp, igmp_group_ip4)) {
+        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
+    }
+    if (mp->key->tp_src == htons(ND_NEIGHBOR_SOLICIT)
+        || mp->key->tp_src == htons(ND_NEIGHBOR_ADVERT)) {
+        /* Of code 0 it would be. */
+        mp->flow.tp_src = mp->key->tp_src;
+        mp->mask.tp_src = OVS_BE16_MAX;
+        exclude_byte(mp->key->tp_dst, 0, &mp->flow.tp_dst, &mp->mask.tp_dst);
+    } else {
+        exclude_byte(mp->key->tp_src, ND_NEIGHBOR_SOLICIT, &mp->flow.tp_src,
+                     &mp->mask.tp_src);
+        exclude_byte(mp->key->tp_src, ND_NEIGHBOR_ADVERT, &mp->flow.tp_src,
+                     &mp->mask.tp_src);
+    }
+    CONSUME(mp, nd_target);
+    CONSUME(mp, arp_sha);
+    CONSUME(mp, arp_tha);
+    CONSUME(mp, tcp_flags);
+    CONSUME(mp, igmp_group_ip4);
+    return true;
+}
+
+/* Neighbor discovery, of the type of the packet at hand.  The items are of
+ * sound messages, where Open vSwitch has zeros for others.  That an option is
+ * absent can't be said. */
 static bool
 parse_nd(struct match_parser *mp)
 {
-    uint8_t type = ntohs(mp->flow.tp_src);
+    uint8_t type = ntohs(mp->key->tp_src);
     struct offload_match *om = mp->om;
 
-    /* Of type and code, Open vSwitch matches the low halves only. */
-    if ((ntohs(mp->mask.tp_src) & UINT8_MAX) != UINT8_MAX
-        || (ntohs(mp->mask.tp_dst) & UINT8_MAX) != UINT8_MAX
-        || mp->flow.tp_dst || MATCHED(mp, tcp_flags)
+    if (MATCHED(mp, tcp_flags)
         || MATCHED(mp, igmp_group_ip4)
         || (MATCHED(mp, arp_sha) && !MATCHED_NONZERO(mp, arp_sha))
         || (MATCHED(mp, arp_tha) && !MATCHED_NONZERO(mp, arp_tha))) {
         return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_ND);
     }
 
-    if (mp->flow.tp_src == htons(ND_NEIGHBOR_SOLICIT)) {
+    if (type == ND_NEIGHBOR_SOLICIT) {
         om->l4.nd_ns.spec.type = type;
         om->l4.nd_ns.mask.type = UINT8_MAX;
         om->l4.nd_ns.mask.code = UINT8_MAX;
@@ -436,7 +497,7 @@ parse_nd(struct match_parser *mp)
                sizeof om->l4.nd_ns.mask.target_addr);
         add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_NS, &om->l4.nd_ns.spec,
                  &om->l4.nd_ns.mask, NULL);
-    } else if (mp->flow.tp_src == htons(ND_NEIGHBOR_ADVERT)) {
+    } else {
         om->l4.nd_na.spec.type = type;
         om->l4.nd_na.mask.type = UINT8_MAX;
         om->l4.nd_na.mask.code = UINT8_MAX;
@@ -446,8 +507,6 @@ parse_nd(struct match_parser *mp)
                sizeof om->l4.nd_na.mask.target_addr);
         add_item(om, RTE_FLOW_ITEM_TYPE_ICMP6_ND_NA, &om->l4.nd_na.spec,
                  &om->l4.nd_na.mask, NULL);
-    } else {
-        return offload_refuse(mp->refusal, OFFLOAD_REFUSAL_MATCH_IMPOSSIBLE);
     }
     if (MATCHED(mp, arp_sha)) {
         om->nd_sla.spec.type = ND_OPT_SOURCE_LINKADDR;
@@ -565,10 +624,12 @@ parse_l4(struct match_parser *mp, enum frag frag)
         struct rte_flow_item_icmp6 *s = &om->l4.icmp6.spec;
         struct rte_flow_item_icmp6 *m = &om->l4.icmp6.mask;
 
-        if (MATCHED(mp, nd_target) || MATCHED(mp, arp_sha)
-            || MATCHED(mp, arp_tha) || MATCHED(mp, tcp_flags)
-            || MATCHED(mp, igmp_group_ip4)) {
-            return parse_nd(mp);
+        if (nd_is_matched(mp)) {
+            if (is_nd_message(mp->key)) {
+                return parse_nd(mp);
+            } else if (!parse_not_nd(mp)) {
+                return false;
+            }
         }
         type = RTE_FLOW_ITEM_TYPE_ICMP6;
         spec = s;
@@ -713,6 +774,37 @@ parse_other_l3(struct match_parser *mp)
     return true;
 }
 
+/* What is left to be matched may be fields of protocols that the packets are
+ * known not to have: these are zero.  Open vSwitch takes ICMPv6 for itself in
+ * IPv4, too. */
+static void
+forget_absent_fields(struct match_parser *mp)
+{
+    const struct offload_packet *packet = &mp->om->packet;
+    bool ip = (packet->eth_type == htons(ETH_TYPE_IP)
+               || packet->eth_type == htons(ETH_TYPE_IPV6));
+
+#define FORGET(FIELD)                           \
+    if (!MATCHED_NONZERO(mp, FIELD)) {          \
+        CONSUME(mp, FIELD);                     \
+    }
+    if (ip && packet->ip_proto_known && packet->ip_proto != IPPROTO_ICMPV6) {
+        FORGET(nd_target);
+        FORGET(arp_sha);
+        FORGET(arp_tha);
+        if (packet->ip_proto != IPPROTO_TCP) {
+            FORGET(tcp_flags);
+        }
+        if (packet->ip_proto != IPPROTO_IGMP) {
+            FORGET(igmp_group_ip4);
+        }
+    }
+    if (packet->eth_type == htons(ETH_TYPE_ARP)) {
+        FORGET(nd_target);
+    }
+#undef FORGET
+}
+
 bool
 offload_match_init(struct offload_match *om, const struct match *match,
                    const struct offload_match_params *params,
@@ -759,6 +851,7 @@ offload_match_init(struct offload_match *om, const struct match *match,
         return false;
     }
 
+    forget_absent_fields(&mp);
     if (!is_all_zeros(&mp.mask, sizeof mp.mask)) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_OTHER);
     }

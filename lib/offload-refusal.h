@@ -82,7 +82,8 @@
     OFFLOAD_REFUSAL(MATCH_L4_OTHER, "match-l4-other",                         \
         "the match is on layer 4 of a protocol without an item (IGMP)")       \
     OFFLOAD_REFUSAL(MATCH_ND, "match-nd",                                     \
-        "the match is on an absent option of IPv6 neighbor discovery")        \
+        "the match is on an option of IPv6 neighbor discovery that is "       \
+        "absent, on which one is first, or on reserved bits")                 \
     OFFLOAD_REFUSAL(MATCH_IMPOSSIBLE, "match-impossible",                     \
         "the match is one that no packet fulfills")                           \
     OFFLOAD_REFUSAL(MATCH_OTHER, "match-other",                               \

@@ -25,6 +25,7 @@
 #include "offload-support.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/match.h"
+#include "openvswitch/meta-flow.h"
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "ovs-router.h"
@@ -195,11 +196,32 @@ parse_actions(const char *actions_s, struct ofpbuf *actions)
     ds_destroy(&s);
 }
 
+/* Has 'wc' match the whole of 'fields', names as OpenFlow has them: the
+ * classifier makes masks that no text of a megaflow can say. */
+static void
+add_masks(struct flow_wildcards *wc, const char *fields)
+{
+    char *copy = xstrdup(fields);
+    char *save_ptr = NULL;
+
+    for (char *name = strtok_r(copy, ",", &save_ptr); name;
+         name = strtok_r(NULL, ",", &save_ptr)) {
+        const struct mf_field *field = mf_from_name(name);
+
+        if (!field) {
+            ovs_fatal(0, "%s: no such field", name);
+        }
+        mf_mask_field(field, wc);
+    }
+    free(copy);
+}
+
 /* Prints "flow create ..." or "refused: CODE: SENTENCE[: WORDS]".  A megaflow
- * of a tunnel, of type 'tunnel' if that is nonnull, enters by ethdev 1. */
+ * of a tunnel, of type 'tunnel' if that is nonnull, enters by ethdev 1.
+ * 'fields' are matched, too. */
 static void
 print_megaflow(const char *flow_s, const char *actions_s, unsigned int forms,
-               const char *tunnel)
+               const char *tunnel, const char *fields)
 {
     struct offload_match_params params = { .forms = forms };
     struct offload_refusal refusal;
@@ -209,6 +231,7 @@ print_megaflow(const char *flow_s, const char *actions_s, unsigned int forms,
     struct match match;
 
     parse_match(flow_s, &match);
+    add_masks(&match.wc, fields);
     ofpbuf_init(&actions, 0);
     parse_actions(actions_s, &actions);
     params.port_id = odp_to_u32(match.flow.in_port.odp_port);
@@ -305,11 +328,13 @@ main(int argc, char *argv[])
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
 
     if (argc == 4 && !strcmp(argv[1], "print")) {
-        print_megaflow(argv[2], argv[3], 0, NULL);
+        print_megaflow(argv[2], argv[3], 0, NULL, "");
     } else if (argc == 5 && !strcmp(argv[1], "print-form")) {
-        print_megaflow(argv[3], argv[4], atoi(argv[2]), NULL);
+        print_megaflow(argv[3], argv[4], atoi(argv[2]), NULL, "");
     } else if (argc == 5 && !strcmp(argv[1], "print-tunnel")) {
-        print_megaflow(argv[3], argv[4], 0, argv[2]);
+        print_megaflow(argv[3], argv[4], 0, argv[2], "");
+    } else if (argc == 5 && !strcmp(argv[1], "print-fields")) {
+        print_megaflow(argv[3], argv[4], 0, NULL, argv[2]);
     } else if (argc == 2 && !strcmp(argv[1], "refusals")) {
         list_refusals();
     } else if (argc == 2 && !strcmp(argv[1], "support")) {
@@ -317,7 +342,9 @@ main(int argc, char *argv[])
     } else {
         fprintf(stderr, "usage: %s print MEGAFLOW ACTIONS"
                 " | print-form FORMS MEGAFLOW ACTIONS"
-                " | print-tunnel TYPE MEGAFLOW ACTIONS | refusals | support\n",
+                " | print-tunnel TYPE MEGAFLOW ACTIONS"
+                " | print-fields FIELD,... MEGAFLOW ACTIONS"
+                " | refusals | support\n",
                 program_name);
         return EXIT_FAILURE;
     }

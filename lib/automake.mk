@@ -30,6 +30,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-mpls.h \
 	lib/offload-port-number.c \
 	lib/offload-port-number.h \
+	lib/offload-port-settings.c \
+	lib/offload-port-settings.h \
 	lib/offload-provider.c \
 	lib/offload-provider.h \
 	lib/offload-refusal.c \

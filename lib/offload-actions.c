@@ -127,7 +127,8 @@ add_output(struct actions_parser *ap, odp_port_t port_no)
     struct offload_action_list *list = &ap->list;
     uint16_t port_id;
 
-    if (!ap->ops->output(port_no, &port_id, list->refusal, ap->aux)) {
+    if (!ap->ops->output(port_no, list->packet.growth, &port_id,
+                         list->refusal, ap->aux)) {
         return false;
     }
     list->oa->forms_used |= OFFLOAD_FORM_ACTION_PORT_ID;
@@ -190,6 +191,7 @@ parse_push_vlan(struct actions_parser *ap, const struct nlattr *a)
         .tci = vlan->vlan_tci & htons(~VLAN_CFI),
     };
     packet->n_vlans++;
+    packet->growth += VLAN_HEADER_LEN;
     return true;
 }
 
@@ -203,6 +205,7 @@ parse_pop_vlan(struct actions_parser *ap)
     }
     offload_action_add_bare(&ap->list, RTE_FLOW_ACTION_TYPE_OF_POP_VLAN);
     packet->n_vlans--;
+    packet->growth -= VLAN_HEADER_LEN;
     if (packet->n_pushed) {
         packet->n_pushed--;
     } else {
@@ -582,6 +585,9 @@ offload_actions_init(struct offload_actions *oa,
         .aux = aux,
     };
 
+    if (!om->tunnel.type) {
+        ap.list.packet.growth = om->packet.n_vlans * VLAN_HEADER_LEN;
+    }
     oa->n_samples = oa->n_confs = oa->n_headers = 0;
     oa->forms_used = 0;
     offload_action_add(&ap.list, RTE_FLOW_ACTION_TYPE_COUNT);

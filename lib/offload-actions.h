@@ -110,8 +110,9 @@ struct offload_actions {
  * otherwise false with '*refusal'. */
 struct offload_actions_ops {
     /* Finds the ethdev of datapath port 'port_no', to be output to, and stores
-     * its DPDK port number in '*port_id'. */
-    bool (*output)(odp_port_t port_no, uint16_t *port_id,
+     * its DPDK port number in '*port_id'.  Frames are 'growth' bytes longer
+     * there than the MTU of their input port and Ethernet's header. */
+    bool (*output)(odp_port_t port_no, int growth, uint16_t *port_id,
                    struct offload_refusal *refusal, void *aux);
 
     /* Finds the group of packets with 'recirc_id', or, if that is 0, of those

@@ -399,6 +399,7 @@ offload_port_create(struct netdev *netdev, bool is_tunnel)
                              sizeof *port->n_in_nic);
     ovs_list_init(&port->stuck);
     ovs_mutex_unlock(&port->mutex);
+    offload_port_settings_init(port);
 
     ovs_mutex_lock(&ports_mutex);
     ovs_list_push_back(&ports, &port->node);
@@ -448,9 +449,11 @@ struct flow_list {
     size_t n, allocated;
 };
 
-/* Collects records that are in the NIC, and all of port 'all_of'. */
+/* Collects records that are in the NIC, and all of port 'all_of', or of all
+ * ports if 'all'. */
 static void
-collect_flows(struct flow_list *list, const struct offload_port *all_of)
+collect_flows__(struct flow_list *list, const struct offload_port *all_of,
+                bool all)
     OVS_EXCLUDED(ports_mutex)
 {
     struct offload_port *port;
@@ -461,7 +464,7 @@ collect_flows(struct flow_list *list, const struct offload_port *all_of)
     LIST_FOR_EACH (port, node, &ports) {
         ovs_mutex_lock(&port->mutex);
         HMAP_FOR_EACH (flow, node, &port->flows) {
-            if (port == all_of || flow->in_nic) {
+            if (all || port == all_of || flow->in_nic) {
                 if (list->n >= list->allocated) {
                     list->flows = x2nrealloc(list->flows, &list->allocated,
                                              sizeof *list->flows);
@@ -473,6 +476,13 @@ collect_flows(struct flow_list *list, const struct offload_port *all_of)
         ovs_mutex_unlock(&port->mutex);
     }
     ovs_mutex_unlock(&ports_mutex);
+}
+
+static void
+collect_flows(struct flow_list *list, const struct offload_port *all_of)
+    OVS_EXCLUDED(ports_mutex)
+{
+    collect_flows__(list, all_of, false);
 }
 
 void
@@ -552,6 +562,51 @@ offload_port_lose_rules(struct offload_port *port)
     }
     free(list.flows);
     offload_group_purge_port(port);
+}
+
+/* Returns true if 'flow' was refused for what a port is set to. */
+static bool
+is_refused_for_setting(const struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
+{
+    enum offload_refusal_code code;
+
+    ovs_mutex_lock(&flow->port->mutex);
+    code = flow->refusal;
+    ovs_mutex_unlock(&flow->port->mutex);
+    return (code == OFFLOAD_REFUSAL_PORT_DOWN
+            || code == OFFLOAD_REFUSAL_PORT_POLICED
+            || code == OFFLOAD_REFUSAL_OUTPUT_DOWN
+            || code == OFFLOAD_REFUSAL_OUTPUT_QOS
+            || code == OFFLOAD_REFUSAL_OUTPUT_MTU);
+}
+
+/* All records are looked at, not only those in the NIC: one that is on its way
+ * there has its lock until it is. */
+void
+offload_port_revisit(const struct offload_port *port)
+    OVS_EXCLUDED(ports_mutex)
+{
+    struct flow_list list;
+
+    collect_flows__(&list, NULL, true);
+    for (size_t i = 0; i < list.n; i++) {
+        struct offload_flow *flow = list.flows[i];
+
+        ovs_mutex_lock(&flow->mutex);
+        if (flow->dead) {
+            /* Nothing to be done. */
+        } else if (flow->rule) {
+            if (!port || ties_have_port(&flow->ties, port)) {
+                lose_and_retry(flow, OFFLOAD_REFUSAL_PORT_CHANGED);
+            }
+        } else if (is_refused_for_setting(flow)) {
+            offload_retry_add(flow, true);
+        }
+        ovs_mutex_unlock(&flow->mutex);
+        offload_flow_unref(flow);
+    }
+    free(list.flows);
 }
 
 void

@@ -42,6 +42,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "offload-port-settings.h"
 #include "offload-refusal.h"
 #include "offload-rule.h"
 #include "openvswitch/hmap.h"
@@ -63,6 +64,7 @@ struct offload_port {
     struct ovs_list node;       /* In the list of all ports, by its lock. */
     struct netdev *netdev;      /* No reference: it has us, not we it. */
     bool is_tunnel;             /* Has no device of its own.  Constant. */
+    struct offload_port_settings settings;
 
     struct ovs_mutex mutex;
     struct hmap flows OVS_GUARDED;      /* Has "struct offload_flow"s. */
@@ -219,6 +221,11 @@ void offload_flows_lose_meter(const struct offload_meter *meter);
 /* Takes all rules that were made by 'port' out of the NIC, which would forget
  * them.  Their megaflows are offered again. */
 void offload_port_lose_rules(struct offload_port *port);
+
+/* Takes all rules by which packets enter or leave by 'port', or all that there
+ * are if that is NULL, out of the NIC.  Their megaflows are offered again, as
+ * are those that were refused for the setting of a port. */
+void offload_port_revisit(const struct offload_port *port);
 
 /* Fills all of '*stats' with what was counted when last looked. */
 void offload_flow_get_stats(const struct offload_flow *flow,

@@ -76,6 +76,8 @@ struct offload_packet {
     uint8_t ecn;                /* ... are these. */
     bool encapsulated;          /* It was put into a tunnel. */
     bool hash_gone;             /* Open vSwitch has forgotten its hash. */
+    int growth;                 /* Its frame is longer than Ethernet's header
+                                 * and the port's MTU by so much, at most. */
 
     /* How actions have changed layer 2 since the match. */
     struct eth_addr dst, src;   /* These bits were set ... */

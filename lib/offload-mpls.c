@@ -34,6 +34,7 @@ offload_mpls_pop(struct offload_action_list *list, ovs_be16 eth_type)
         ->pop_mpls.ethertype = eth_type;
     packet->eth_type = eth_type;
     packet->hash_gone = true;
+    packet->growth -= MPLS_HLEN;
     forget_upper_layers(packet);
     return true;
 }
@@ -128,6 +129,7 @@ offload_mpls_push(struct offload_action_list *list,
     if (!eth_type || eth_type_vlan(eth_type)) {
         return offload_refuse(list->refusal, OFFLOAD_REFUSAL_ACTION_PUSH_MPLS);
     }
+    list->packet.growth += MPLS_HLEN;
     return replace_l2(list, 0, push->mpls_ethertype, push->mpls_lse);
 }
 

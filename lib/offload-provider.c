@@ -85,7 +85,7 @@ struct put {
 };
 
 static bool
-resolve_netdev(const struct netdev *netdev, struct put *put,
+resolve_netdev(const struct netdev *netdev, struct put *put, int growth,
                uint16_t *port_id, struct offload_refusal *refusal)
 {
     const char *type = netdev_get_type(netdev);
@@ -117,13 +117,18 @@ resolve_netdev(const struct netdev *netdev, struct put *put,
         return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_OTHER_NIC,
                                     "%s", name);
     }
+    if (!offload_port_settings_check_output(put->ties->port,
+                                            offload_port_get(netdev), growth,
+                                            refusal)) {
+        return false;
+    }
     *port_id = id;
     offload_ties_add_output(put->ties, offload_port_get(netdev));
     return true;
 }
 
 static bool
-put_output(odp_port_t port_no, uint16_t *port_id,
+put_output(odp_port_t port_no, int growth, uint16_t *port_id,
            struct offload_refusal *refusal, void *put_)
 {
     struct put *put = put_;
@@ -136,7 +141,7 @@ put_output(odp_port_t port_no, uint16_t *port_id,
         return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
                                     "port %"PRIu32, port_no);
     }
-    ok = resolve_netdev(netdev, put, port_id, refusal);
+    ok = resolve_netdev(netdev, put, growth, port_id, refusal);
     netdev_close(netdev);
     return ok;
 }
@@ -319,7 +324,8 @@ offload_flow_make_rule(struct offload_flow *flow, const struct match *match,
         return EOPNOTSUPP;
     }
     if (!get_switch_domain(netdev_dpdk_get_port_id(port->netdev), &put.domain,
-                           refusal)) {
+                           refusal)
+        || !offload_port_settings_check_input(port, refusal)) {
         return EOPNOTSUPP;
     }
 
@@ -654,6 +660,22 @@ offload_provider_reconfigure(struct netdev *netdev)
     if (port && port_id >= 0 && !rte_eth_dev_info_get(port_id, &info)
         && !(info.dev_capa & RTE_ETH_DEV_CAPA_FLOW_RULE_KEEP)) {
         offload_port_lose_rules(port);
+    }
+}
+
+void
+offload_provider_settings_changed(struct netdev *netdev)
+{
+    if (is_served(netdev)) {
+        offload_port_settings_run(offload_port_get(netdev));
+    }
+}
+
+void
+offload_provider_set_policed(struct netdev *netdev, bool policed)
+{
+    if (is_served(netdev)) {
+        offload_port_settings_set_policed(offload_port_get(netdev), policed);
     }
 }
 

@@ -22,6 +22,8 @@
 #ifndef OFFLOAD_PROVIDER_H
 #define OFFLOAD_PROVIDER_H 1
 
+#include <stdbool.h>
+
 struct netdev;
 struct netdev_flow_api;
 
@@ -33,5 +35,12 @@ void offload_provider_init(void);
 
 /* To be called before 'netdev', any netdev, is reconfigured. */
 void offload_provider_reconfigure(struct netdev *netdev);
+
+/* To be called by the main thread when a setting of 'netdev', any netdev, may
+ * have changed: see offload-port-settings.h. */
+void offload_provider_settings_changed(struct netdev *netdev);
+
+/* The same, when 'netdev' has got, or has no longer, ingress policing. */
+void offload_provider_set_policed(struct netdev *netdev, bool policed);
 
 #endif /* offload-provider.h */

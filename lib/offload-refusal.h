@@ -185,6 +185,19 @@
         "the port's DPDK device is not part of an eSwitch")                   \
     OFFLOAD_REFUSAL(PORT_REMOVED, "output-port-removed",                      \
         "the output port was removed, and the rule with it")                  \
+    OFFLOAD_REFUSAL(PORT_DOWN, "port-down",                                   \
+        "the port that packets enter by is down")                             \
+    OFFLOAD_REFUSAL(PORT_POLICED, "port-policed",                             \
+        "the port that packets enter by has ingress policing")                \
+    OFFLOAD_REFUSAL(OUTPUT_DOWN, "output-port-down",                          \
+        "output to a port that is down")                                      \
+    OFFLOAD_REFUSAL(OUTPUT_QOS, "output-port-qos",                            \
+        "output to a port with QoS")                                          \
+    OFFLOAD_REFUSAL(OUTPUT_MTU, "output-port-mtu",                            \
+        "output to a port whose MTU packets may exceed, which the NIC is "    \
+        "not trusted to enforce")                                             \
+    OFFLOAD_REFUSAL(PORT_CHANGED, "port-changed",                             \
+        "a setting of a port has changed, and the rule is made anew")         \
                                                                               \
     /* The NIC. */                                                            \
     OFFLOAD_REFUSAL(NIC, "nic-refused",                                       \

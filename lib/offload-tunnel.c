@@ -351,6 +351,7 @@ bool
 offload_tunnel_pop(struct offload_action_list *list,
                    const struct offload_tunnel_match *match)
 {
+    list->packet.growth -= match->header_len;
     if (match->type == OFFLOAD_TUNNEL_VXLAN) {
         list->oa->forms_used |= OFFLOAD_FORM_RAW_DECAP;
         if (!(list->forms & OFFLOAD_FORM_RAW_DECAP)) {
@@ -481,6 +482,7 @@ offload_tunnel_push(struct offload_action_list *list,
     }
     header = &oa->headers[oa->n_headers++];
     header->size = push->header_len;
+    packet->growth += push->header_len;
     memcpy(header->bytes, bytes, header->size);
     eth = (const void *) bytes;
     v4 = eth->eth_type == htons(ETH_TYPE_IP);

@@ -13,6 +13,7 @@ TESTSUITE_AT += \
 	tests/offload-groups.at \
 	tests/offload-bond.at \
 	tests/offload-outputs.at \
+	tests/offload-ports.at \
 	tests/offload-life.at \
 	tests/offload-sample.at \
 	tests/offload-nic.at \

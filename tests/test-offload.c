@@ -41,7 +41,7 @@
 
 /* Datapath port N is ethdev N. */
 static bool
-resolve_port(odp_port_t port_no, uint16_t *port_id,
+resolve_port(odp_port_t port_no, int growth OVS_UNUSED, uint16_t *port_id,
              struct offload_refusal *refusal, void *aux OVS_UNUSED)
 {
     switch (odp_to_u32(port_no)) {

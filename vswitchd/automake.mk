@@ -23,6 +23,10 @@ vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
 	-Wl,--wrap=dpif_meter_del \
 	-Wl,--wrap=dpif_register_upcall_cb \
 	-Wl,--wrap=netdev_reconfigure \
+	-Wl,--wrap=netdev_turn_flags_on \
+	-Wl,--wrap=netdev_turn_flags_off \
+	-Wl,--wrap=netdev_set_policing \
+	-Wl,--wrap=netdev_set_qos \
 	-Wl,--wrap=xnanosleep_no_quiesce \
 	-Wl,-Map=vswitchd/ovs-vswitchd.map -Wl,--cref
 vswitchd_ovs_vswitchd_LDADD = \
@@ -45,6 +49,10 @@ SEAMS = \
 	dpif_meter_del:libofproto_la-ofproto-dpif.o \
 	dpif_register_upcall_cb:libofproto_la-ofproto-dpif-upcall.o \
 	netdev_reconfigure:dpif-netdev.o \
+	netdev_turn_flags_on:libofproto_la-ofproto.o \
+	netdev_turn_flags_off:libofproto_la-ofproto.o \
+	netdev_set_policing:bridge.o \
+	netdev_set_qos:bridge.o \
 	xnanosleep_no_quiesce:dpif-netdev.o
 
 ALL_LOCAL += vswitchd/seams-checked

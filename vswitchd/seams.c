@@ -33,6 +33,7 @@
 #include "offload-meter.h"
 #include "offload-miss.h"
 #include "offload-port-number.h"
+#include "offload-port-settings.h"
 #include "offload-provider.h"
 #include "offload-sample.h"
 #include "util.h"
@@ -76,7 +77,8 @@ check_start_seams(void)
 
 /* dpdk_init(), from vswitchd/bridge.c, with every change of the database.
  *
- * Once DPDK is initialized, all seams of starting up must have been passed. */
+ * Once DPDK is initialized, all seams of starting up must have been passed.
+ * This is also where other_config can be seen. */
 void __real_dpdk_init(const struct smap *);
 void __wrap_dpdk_init(const struct smap *);
 
@@ -87,6 +89,7 @@ __wrap_dpdk_init(const struct smap *config)
 
     start_seams[SEAM_DPDK_INIT].passed = true;
     __real_dpdk_init(config);
+    offload_port_settings_configure(config);
     if (!checked && dpdk_available()) {
         check_start_seams();
         checked = true;
@@ -332,7 +335,7 @@ __wrap_dpif_register_upcall_cb(struct dpif *dpif, upcall_callback *cb,
     __real_dpif_register_upcall_cb(dpif, cb, aux);
 }
 
-/* netdev_reconfigure(), from lib/dpif-netdev.c, before a port's queues or
+/* netdev_reconfigure(), from lib/dpif-netdev.c, when a port's queues, MTU or
  * other things are changed.
  *
  * Most NICs forget the rules of a port that is stopped. */
@@ -342,8 +345,81 @@ int __wrap_netdev_reconfigure(struct netdev *);
 int
 __wrap_netdev_reconfigure(struct netdev *netdev)
 {
+    int error;
+
     offload_provider_reconfigure(netdev);
-    return __real_netdev_reconfigure(netdev);
+    error = __real_netdev_reconfigure(netdev);
+    offload_provider_settings_changed(netdev);
+    return error;
+}
+
+/* netdev_turn_flags_on() and netdev_turn_flags_off(), from ofproto/ofproto.c
+ * for OpenFlow's "mod-port", and from elsewhere for other flags;
+ * netdev_set_policing() and netdev_set_qos(), from vswitchd/bridge.c with
+ * every change of the database.
+ *
+ * What software does to packets at a port changes, of which rules know
+ * nothing. */
+int __real_netdev_turn_flags_on(struct netdev *, enum netdev_flags,
+                                struct netdev_saved_flags **);
+int __wrap_netdev_turn_flags_on(struct netdev *, enum netdev_flags,
+                                struct netdev_saved_flags **);
+int __real_netdev_turn_flags_off(struct netdev *, enum netdev_flags,
+                                 struct netdev_saved_flags **);
+int __wrap_netdev_turn_flags_off(struct netdev *, enum netdev_flags,
+                                 struct netdev_saved_flags **);
+int __real_netdev_set_policing(struct netdev *, uint32_t kbits_rate,
+                               uint32_t kbits_burst, uint32_t kpkts_rate,
+                               uint32_t kpkts_burst);
+int __wrap_netdev_set_policing(struct netdev *, uint32_t kbits_rate,
+                               uint32_t kbits_burst, uint32_t kpkts_rate,
+                               uint32_t kpkts_burst);
+int __real_netdev_set_qos(struct netdev *, const char *type,
+                          const struct smap *details);
+int __wrap_netdev_set_qos(struct netdev *, const char *type,
+                          const struct smap *details);
+
+int
+__wrap_netdev_turn_flags_on(struct netdev *netdev, enum netdev_flags flags,
+                            struct netdev_saved_flags **saved)
+{
+    int error = __real_netdev_turn_flags_on(netdev, flags, saved);
+
+    offload_provider_settings_changed(netdev);
+    return error;
+}
+
+int
+__wrap_netdev_turn_flags_off(struct netdev *netdev, enum netdev_flags flags,
+                             struct netdev_saved_flags **saved)
+{
+    int error = __real_netdev_turn_flags_off(netdev, flags, saved);
+
+    offload_provider_settings_changed(netdev);
+    return error;
+}
+
+/* netdev-dpdk polices by bits only. */
+int
+__wrap_netdev_set_policing(struct netdev *netdev, uint32_t kbits_rate,
+                           uint32_t kbits_burst, uint32_t kpkts_rate,
+                           uint32_t kpkts_burst)
+{
+    int error = __real_netdev_set_policing(netdev, kbits_rate, kbits_burst,
+                                           kpkts_rate, kpkts_burst);
+
+    offload_provider_set_policed(netdev, kbits_rate != 0);
+    return error;
+}
+
+int
+__wrap_netdev_set_qos(struct netdev *netdev, const char *type,
+                      const struct smap *details)
+{
+    int error = __real_netdev_set_qos(netdev, type, details);
+
+    offload_provider_settings_changed(netdev);
+    return error;
 }
 
 /* xnanosleep_no_quiesce(), from lib/dpif-netdev.c, by PMD threads whose ports

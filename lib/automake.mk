@@ -34,6 +34,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-port-settings.h \
 	lib/offload-provider.c \
 	lib/offload-provider.h \
+	lib/offload-reach.c \
+	lib/offload-reach.h \
 	lib/offload-refusal.c \
 	lib/offload-refusal.h \
 	lib/offload-retry.c \

@@ -403,16 +403,14 @@ parse_sample(struct actions_parser *ap, const struct nlattr *sample, bool last)
     return parse_userspace(ap, inner, ratio);
 }
 
-/* Why an action is refused that is not translated. */
+/* Why an action of 'type' is refused, always, or NONE. */
 static enum offload_refusal_code
-untranslated_action(enum ovs_action_attr type)
+refusal_of_action(enum ovs_action_attr type)
 {
     switch (type) {
 #define OFFLOAD_ACTION(ATTR, NAME, RTE_FLOW, REFUSAL)                   \
     case OVS_ACTION_ATTR_##ATTR:                                        \
-        return (OFFLOAD_REFUSAL_##REFUSAL                               \
-                ? OFFLOAD_REFUSAL_##REFUSAL                             \
-                : OFFLOAD_REFUSAL_ACTION_OTHER);
+        return OFFLOAD_REFUSAL_##REFUSAL;
     OFFLOAD_ACTIONS
 #undef OFFLOAD_ACTION
 
@@ -503,7 +501,7 @@ parse_action(struct actions_parser *ap, const struct nlattr *a, bool last)
 
     default:
         return offload_refuse(list->refusal,
-                              untranslated_action(nl_attr_type(a)));
+                              refusal_of_action(nl_attr_type(a)));
     }
     return offload_refuse(list->refusal, OFFLOAD_REFUSAL_ACTION_MALFORMED);
 }
@@ -560,8 +558,20 @@ begin_in_tunnel(struct actions_parser *ap, const struct nlattr *actions,
     if (!recirculates) {
         return offload_tunnel_pop(&ap->list, &ap->list.om->tunnel);
     }
-    return (n == 1 || offload_refuse(ap->list.refusal,
-                                     OFFLOAD_REFUSAL_ACTION_RECIRC_TUNNEL));
+    if (n == 1) {
+        return true;
+    }
+    /* An action that is never translated would be refused without tunnel and
+     * recirc as well, so that it is the reason. */
+    NL_ATTR_FOR_EACH (a, left, actions, actions_len) {
+        enum offload_refusal_code code = refusal_of_action(nl_attr_type(a));
+
+        if (code) {
+            return offload_refuse(ap->list.refusal, code);
+        }
+    }
+    return offload_refuse(ap->list.refusal,
+                          OFFLOAD_REFUSAL_ACTION_RECIRC_TUNNEL);
 }
 
 bool

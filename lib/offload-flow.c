@@ -20,6 +20,7 @@
 #include "offload-credit.h"
 #include "offload-group.h"
 #include "offload-meter.h"
+#include "offload-reach.h"
 #include "offload-retry.h"
 #include "offload-sample.h"
 #include "openvswitch/vlog.h"
@@ -242,6 +243,7 @@ offload_flow_remove(struct offload_flow *flow)
     }
 
     flow->dead = true;
+    offload_reach_forget(flow);
     offload_retry_remove(flow);
     if (flow->past.n_packets > flow->told.n_packets) {
         struct offload_rule_stats late = {

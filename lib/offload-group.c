@@ -180,7 +180,7 @@ offload_group_unref(struct offload_group *group)
 }
 
 static struct miss *
-find_miss(struct offload_group *group, struct offload_port *port)
+find_miss(struct offload_group *group, const struct offload_port *port)
     OVS_REQUIRES(mutex)
 {
     struct miss *miss;
@@ -252,6 +252,19 @@ offload_group_remove_miss(struct offload_group *group,
         miss_destroy(miss);
     }
     ovs_mutex_unlock(&mutex);
+}
+
+bool
+offload_group_is_reached(struct offload_group *group,
+                         const struct offload_port *port)
+    OVS_EXCLUDED(mutex)
+{
+    bool reached;
+
+    ovs_mutex_lock(&mutex);
+    reached = find_miss(group, port) != NULL;
+    ovs_mutex_unlock(&mutex);
+    return reached;
 }
 
 uint32_t

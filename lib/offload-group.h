@@ -76,6 +76,11 @@ int offload_group_add_miss(struct offload_group *group,
 void offload_group_remove_miss(struct offload_group *group,
                                struct offload_port *port);
 
+/* Returns true if packets from 'port' may come to 'group': a rule jumps there,
+ * or is being made. */
+bool offload_group_is_reached(struct offload_group *,
+                              const struct offload_port *port);
+
 /* Returns the group's number, in rte_flow's terms. */
 uint32_t offload_group_number(const struct offload_group *);
 

@@ -26,6 +26,7 @@
 #include "offload-match.h"
 #include "offload-meter.h"
 #include "offload-miss.h"
+#include "offload-reach.h"
 #include "offload-refusal.h"
 #include "offload-retry.h"
 #include "offload-rule.h"
@@ -81,6 +82,7 @@ struct put {
     const char *dpif_type;
     uint16_t domain;            /* The NIC where its packets are. */
     struct offload_place place; /* Where they are. */
+    struct offload_place target;        /* Where its jump leads, if any. */
     struct offload_ties *ties;  /* Of the rule to be. */
 };
 
@@ -179,6 +181,7 @@ put_jump(uint32_t recirc_id, odp_port_t tnl_port, bool hash_gone,
         offload_group_set_hash_gone(target);
     }
     put->ties->target = target;
+    put->target = place;
     *group = offload_group_number(target);
     return true;
 }
@@ -245,6 +248,29 @@ get_physical_port(const struct offload_flow *flow, const char *dpif_type)
     return port && !port->is_tunnel ? port : NULL;
 }
 
+/* Checks that packets come to where 'flow' is to have its rule, or else has it
+ * wait for that. */
+static bool
+check_reached(struct offload_flow *flow, const struct put *put,
+              struct offload_refusal *refusal)
+    OVS_REQUIRES(flow->mutex)
+{
+    const struct offload_reach where = {
+        put->domain, put->place, put->ties->port
+    };
+
+    if (!put->ties->group
+        || offload_reach_check(flow, put->ties->group, &where)) {
+        return true;
+    }
+    return (put->place.recirc_id
+            ? offload_refuse_words(refusal, OFFLOAD_REFUSAL_NOT_REACHED,
+                                   "recirc_id %#"PRIx32,
+                                   put->place.recirc_id)
+            : offload_refuse_words(refusal, OFFLOAD_REFUSAL_NOT_REACHED, "%s",
+                                   netdev_get_name(flow->port->netdev)));
+}
+
 /* Makes a rule in one form.  On failure 'put->ties' has what is to be
  * cleared. */
 static int
@@ -276,7 +302,9 @@ make_rule(struct offload_flow *flow, const struct match *match,
 
     offload_rule_attr(&attr, group ? offload_group_number(group) : 0);
     used = om.forms_used | oa.forms_used;
-    if (!offload_form_check_shape(put->domain, &attr, om.items, oa.actions,
+    if (!check_reached(flow, put, refusal)) {
+        error = EOPNOTSUPP;
+    } else if (!offload_form_check_shape(put->domain, &attr, om.items, oa.actions,
                                   refusal)) {
         error = ENOTSUP;
     } else {
@@ -288,6 +316,10 @@ make_rule(struct offload_flow *flow, const struct match *match,
         }
     }
     if (!error) {
+        if (put->ties->target) {
+            offload_reach_found(&(struct offload_reach) {
+                put->domain, put->target, put->ties->port });
+        }
         offload_form_trial_succeed(trial, used);
     } else if (refusal->code == OFFLOAD_REFUSAL_NIC) {
         *again = offload_form_trial_next(trial, used);
@@ -553,6 +585,11 @@ offload_provider_flow_get(struct netdev *netdev,
     ovs_mutex_lock(&flow->mutex);
     if (flow->rule && offload_flow_count(flow)) {
         offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_NIC_GONE);
+    }
+    if (flow->rule && flow->ties.group
+        && !offload_group_is_reached(flow->ties.group, flow->ties.port)) {
+        offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_NOT_REACHED);
+        offload_retry_add(flow, true);
     }
     if (flow->dead) {
         error = ENOENT;

@@ -98,6 +98,9 @@
         "action recirc behind others, on packets that left a tunnel")         \
     OFFLOAD_REFUSAL(ACTION_RECIRC_ENCAP, "action-recirc-behind-tnl_push",     \
         "action recirc on packets that were put into a tunnel")               \
+    OFFLOAD_REFUSAL(NOT_REACHED, "group-not-reached",                         \
+        "no rule leads here: what recirculates to it, or leaves the tunnel, " \
+        "is in software")                                                     \
     OFFLOAD_REFUSAL(ACTION_GROUP, "action-recirc-no-group",                   \
         "the NIC has no group for packets that recirculate")                  \
     OFFLOAD_REFUSAL(ACTION_HASH, "action-hash",                               \

@@ -304,8 +304,8 @@ make_rule(struct offload_flow *flow, const struct match *match,
     used = om.forms_used | oa.forms_used;
     if (!check_reached(flow, put, refusal)) {
         error = EOPNOTSUPP;
-    } else if (!offload_form_check_shape(put->domain, &attr, om.items, oa.actions,
-                                  refusal)) {
+    } else if (!offload_form_check_shape(put->domain, &attr, om.items,
+                                         oa.actions, refusal)) {
         error = ENOTSUP;
     } else {
         error = offload_rule_create(netdev, attr.group, &om, &oa, &flow->rule,

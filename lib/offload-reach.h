@@ -42,7 +42,8 @@ struct offload_reach {
 /* Has 'flow' wait for a rule that leads to '*where', which 'group' stands for,
  * if there is none.  Returns true if there is one.  The caller has the
  * record's lock. */
-bool offload_reach_check(struct offload_flow *flow, struct offload_group *group,
+bool offload_reach_check(struct offload_flow *flow,
+                         struct offload_group *group,
                          const struct offload_reach *where);
 
 /* Has 'flow' no longer wait. */

@@ -14,6 +14,7 @@
 #include "netdev.h"
 #include "netdev-dpdk.h"
 #include "netdev-offload.h"
+#include "netdev-vport.h"
 #include "offload-flow.h"
 #include "offload-form.h"
 #include "offload-group.h"
@@ -33,6 +34,8 @@ struct refusal_count {
 /* What there is to tell of a port. */
 struct port_summary {
     const char *name;
+    char *dpif_name;            /* As the datapath has it: tunnel ports of one
+                                 * kind share one. */
     int port_id;                /* -1 for a tunnel's. */
     int domain;                 /* The NIC, or -1. */
     uint64_t n_in_nic;
@@ -68,10 +71,13 @@ static void
 summarize_port(struct offload_port *port, struct port_summary *summary)
     OVS_EXCLUDED(port->mutex)
 {
+    char namebuf[NETDEV_VPORT_NAME_BUFSIZE];
     struct offload_flow *flow;
 
     memset(summary, 0, sizeof *summary);
     summary->name = netdev_get_name(port->netdev);
+    summary->dpif_name = xstrdup(
+        netdev_vport_get_dpif_port(port->netdev, namebuf, sizeof namebuf));
     summary->port_id = netdev_dpdk_get_port_id(port->netdev);
     summary->domain = get_domain(summary->port_id);
     shash_init(&summary->refusals);
@@ -200,6 +206,7 @@ port_summary_to_json(const struct port_summary *summary)
     free(nodes);
 
     json_object_put_string(json, "port", summary->name);
+    json_object_put_string(json, "datapath-port", summary->dpif_name);
     json_object_put(json, "ethdev", json_integer_create(summary->port_id));
     json_object_put(json, "in-nic", json_integer_create(summary->n_in_nic));
     json_object_put(json, "refused",
@@ -242,6 +249,7 @@ show_port(struct offload_port *port, void *show_)
         json_array_add(show->json, port_summary_to_json(&summary));
     }
     shash_destroy_free_data(&summary.refusals);
+    free(summary.dpif_name);
     return true;
 }
 

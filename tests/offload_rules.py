@@ -55,7 +55,8 @@ def appctl(*command):
 
 
 class Ports:
-    """Names of the provider's ports, as Open vSwitch and as the NIC says."""
+    """Names of the provider's ports, as Open vSwitch and as the NIC says, and
+    their numbers in the datapath, which has names of its own for tunnels."""
 
     def __init__(self):
         devargs = {}
@@ -76,9 +77,9 @@ class Ports:
         text = appctl("dpctl/show", "netdev@ovs-netdev")
         number = dict((name, n) for n, name in
                       re.findall(r"^ *port (\d+): (\S+)", text, re.M))
-        self.numbers = {number[port["port"]] for port in json.loads(
+        self.numbers = {number[port["datapath-port"]] for port in json.loads(
             appctl("dpdkvdpa/offload-show", "--json"))
-                        if port["port"] in number}
+                        if port["datapath-port"] in number}
 
     @staticmethod
     def vport(devargs):
@@ -115,6 +116,7 @@ def simplify(actions, ports):
     """The names of actions and where they lead.  'ports' is the NIC's
     names by ethdev, or None if they are these already."""
     words = []
+    actions = re.sub(r"vxlan_encap \{[^}]*\}", "vxlan_encap", actions)
     for action in re.split(r"[/{}]", actions):
         action = action.split()
         if not action or action[0] == "end":

@@ -344,6 +344,15 @@ offload_flow_drop_rule(struct offload_flow *flow)
     return error;
 }
 
+static void
+lose_rule(struct offload_flow *flow, const struct offload_refusal *refusal)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
+{
+    COVERAGE_INC(offload_flow_lost);
+    offload_flow_drop_rule(flow);
+    offload_flow_set_state(flow, refusal);
+}
+
 void
 offload_flow_lose_rule(struct offload_flow *flow,
                        enum offload_refusal_code code)
@@ -351,10 +360,8 @@ offload_flow_lose_rule(struct offload_flow *flow,
 {
     struct offload_refusal refusal;
 
-    COVERAGE_INC(offload_flow_lost);
-    offload_flow_drop_rule(flow);
     offload_refuse(&refusal, code);
-    offload_flow_set_state(flow, &refusal);
+    lose_rule(flow, &refusal);
 }
 
 void
@@ -505,7 +512,13 @@ offload_port_purge(struct offload_port *gone)
             }
             offload_flow_remove(flow);
         } else if (flow->rule && ties_have_port(&flow->ties, gone)) {
-            offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_PORT_REMOVED);
+            struct offload_refusal refusal;
+
+            offload_refuse_words(&refusal, (flow->ties.port == gone
+                                            ? OFFLOAD_REFUSAL_INPUT_REMOVED
+                                            : OFFLOAD_REFUSAL_PORT_REMOVED),
+                                 "%s", netdev_get_name(gone->netdev));
+            lose_rule(flow, &refusal);
         }
         ovs_mutex_unlock(&flow->mutex);
         offload_flow_unref(flow);

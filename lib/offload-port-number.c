@@ -4,6 +4,7 @@
 #include <config.h>
 #include "offload-port-number.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,4 +94,28 @@ offload_port_number_release(const struct dpif *dpif, odp_port_t port_no)
         ovs_list_push_back(&released, &r->node);
         forget_old();
     }
+}
+
+char *
+offload_port_number_to_name(const char *words)
+{
+    char *name = NULL;
+    struct dpif *dpif;
+    uint32_t number;
+    int n = 0;
+
+    if (sscanf(words, "datapath port %"SCNu32"%n", &number, &n) != 1
+        || words[n]) {
+        return xstrdup(words);
+    }
+    if (!dpif_open("ovs-netdev", "netdev", &dpif)) {
+        struct dpif_port port;
+
+        if (!dpif_port_query_by_number(dpif, u32_to_odp(number), &port)) {
+            name = xstrdup(port.name);
+            dpif_port_destroy(&port);
+        }
+        dpif_close(dpif);
+    }
+    return name ? name : xasprintf("%s, which is gone", words);
 }

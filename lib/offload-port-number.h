@@ -17,6 +17,8 @@
 #ifndef OFFLOAD_PORT_NUMBER_H
 #define OFFLOAD_PORT_NUMBER_H 1
 
+#include <inttypes.h>
+
 #include "openvswitch/types.h"
 
 struct dpif;
@@ -28,5 +30,11 @@ odp_port_t offload_port_number_choose(const struct dpif *dpif);
 /* Tells that port 'port_no' of 'dpif' is about to go. */
 void offload_port_number_release(const struct dpif *dpif,
                                  odp_port_t port_no);
+
+/* Offload threads can't ask the datapath, whose lock they have, for the name
+ * of a port.  'words' that they left as OFFLOAD_PORT_NUMBER_FORMAT, and no
+ * others, become the port's name.  Returns a string to be freed. */
+#define OFFLOAD_PORT_NUMBER_FORMAT "datapath port %"PRIu32
+char *offload_port_number_to_name(const char *words);
 
 #endif /* offload-port-number.h */

@@ -26,6 +26,7 @@
 #include "offload-match.h"
 #include "offload-meter.h"
 #include "offload-miss.h"
+#include "offload-port-number.h"
 #include "offload-reach.h"
 #include "offload-refusal.h"
 #include "offload-retry.h"
@@ -141,7 +142,7 @@ put_output(odp_port_t port_no, int growth, uint16_t *port_id,
     if (!netdev) {
         /* Open vSwitch offers internal and tap ports to no provider. */
         return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
-                                    "port %"PRIu32, port_no);
+                                    OFFLOAD_PORT_NUMBER_FORMAT, port_no);
     }
     ok = resolve_netdev(netdev, put, growth, port_id, refusal);
     netdev_close(netdev);

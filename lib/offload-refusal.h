@@ -188,6 +188,9 @@
         "the port's DPDK device is not part of an eSwitch")                   \
     OFFLOAD_REFUSAL(PORT_REMOVED, "output-port-removed",                      \
         "the output port was removed, and the rule with it")                  \
+    OFFLOAD_REFUSAL(INPUT_REMOVED, "input-port-removed",                      \
+        "the port by which packets of the tunnel came was removed, and the "  \
+        "rule with it")                                                       \
     OFFLOAD_REFUSAL(PORT_DOWN, "port-down",                                   \
         "the port that packets enter by is down")                             \
     OFFLOAD_REFUSAL(PORT_POLICED, "port-policed",                             \

@@ -18,6 +18,7 @@
 #include "offload-flow.h"
 #include "offload-form.h"
 #include "offload-group.h"
+#include "offload-port-number.h"
 #include "offload-refusal.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
@@ -143,12 +144,13 @@ format_port_summary(struct ds *s, const struct port_summary *summary)
                   summary->n_in_nic, summary->n_refused);
     for (size_t i = 0; i < shash_count(&summary->refusals); i++) {
         const struct refusal_count *rc = nodes[i]->data;
+        char *words = offload_port_number_to_name(rc->words);
 
         ds_put_format(s, "  %"PRIuSIZE" %s: %s%s%s%s\n", rc->n,
                       offload_refusal_code(rc->code),
                       offload_refusal_sentence(rc->code),
-                      rc->words[0] ? " (" : "", rc->words,
-                      rc->words[0] ? ")" : "");
+                      words[0] ? " (" : "", words, words[0] ? ")" : "");
+        free(words);
     }
     if (summary->n_stuck) {
         ds_put_format(s, "  %"PRIu64" rules that the NIC does not give up\n",
@@ -199,7 +201,10 @@ port_summary_to_json(const struct port_summary *summary)
         json_object_put_string(refusal, "reason",
                                offload_refusal_sentence(rc->code));
         if (rc->words[0]) {
-            json_object_put_string(refusal, "words", rc->words);
+            char *words = offload_port_number_to_name(rc->words);
+
+            json_object_put_string(refusal, "words", words);
+            free(words);
         }
         json_array_add(refusals, refusal);
     }

@@ -11,6 +11,7 @@
 #include "netdev.h"
 #include "odp-util.h"
 #include "offload-flow.h"
+#include "offload-port-number.h"
 #include "offload-refusal.h"
 #include "offload-rule.h"
 #include "openvswitch/dynamic-string.h"
@@ -97,6 +98,12 @@ get_state(struct offload_flow *flow)
     state.refusal = flow->refusal;
     state.words = nullable_xstrdup(flow->words);
     ovs_mutex_unlock(&flow->port->mutex);
+    if (state.words) {
+        char *words = offload_port_number_to_name(state.words);
+
+        free(state.words);
+        state.words = words;
+    }
     return state;
 }
 

@@ -26,6 +26,8 @@ EXTRA_DIST += \
 	tests/tunnel_ping.py
 
 TESTSUITE_AT += tests/guest-faults.at
+TESTSUITE_AT += tests/streams.at
+EXTRA_DIST += tests/streams.py
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
 EXTRA_DIST += \
 	tests/frames.py \

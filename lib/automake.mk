@@ -61,6 +61,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-device.h \
 	lib/vdpa-guest-memory.c \
 	lib/vdpa-guest-memory.h \
+	lib/vdpa-message.c \
+	lib/vdpa-message.h \
 	lib/vdpa-offload.c \
 	lib/vdpa-offload.h \
 	lib/vdpa-options.c \
@@ -71,6 +73,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-relay.h \
 	lib/vdpa-status.c \
 	lib/vdpa-status.h \
+	lib/vdpa-turn.c \
+	lib/vdpa-turn.h \
 	lib/vdpa-vf.c \
 	lib/vdpa-vf.h \
 	lib/vdpa-vhost.c \

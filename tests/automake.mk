@@ -28,12 +28,14 @@ EXTRA_DIST += \
 TESTSUITE_AT += tests/guest-faults.at
 TESTSUITE_AT += tests/streams.at
 EXTRA_DIST += tests/streams.py
+TESTSUITE_AT += tests/vdpa-message.at
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
 EXTRA_DIST += \
 	tests/frames.py \
 	tests/soak \
 	tests/traffic.py \
 	tests/guest_faults.py \
+	tests/vhost-dialogues \
 	tests/vhost_guest.py \
 	tests/vhost_rings.py
 
@@ -94,6 +96,12 @@ tests_test_vdpa_virtq_SOURCES = \
 tests_test_vdpa_virtq_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
 tests_test_vdpa_virtq_CFLAGS = $(DPDKVDPA_CFLAGS)
 tests_test_vdpa_virtq_LDADD = \
+# What becomes of hypervisors' messages.
+check_PROGRAMS += tests/test-vdpa-message
+tests_test_vdpa_message_SOURCES = tests/test-vdpa-message.c
+tests_test_vdpa_message_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
+tests_test_vdpa_message_CFLAGS = $(DPDKVDPA_CFLAGS)
+tests_test_vdpa_message_LDADD = \
 	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
 
 # The same packets with and without offload.

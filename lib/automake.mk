@@ -55,10 +55,16 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-tunnel.h \
 	lib/offload-why.c \
 	lib/offload-why.h \
+	lib/vdpa-channel.c \
+	lib/vdpa-channel.h \
+	lib/vdpa-closer.c \
+	lib/vdpa-closer.h \
 	lib/vdpa-devargs.c \
 	lib/vdpa-devargs.h \
 	lib/vdpa-device.c \
 	lib/vdpa-device.h \
+	lib/vdpa-file.c \
+	lib/vdpa-file.h \
 	lib/vdpa-guest-memory.c \
 	lib/vdpa-guest-memory.h \
 	lib/vdpa-message.c \
@@ -71,12 +77,16 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-port.h \
 	lib/vdpa-relay.c \
 	lib/vdpa-relay.h \
+	lib/vdpa-screen.c \
+	lib/vdpa-screen.h \
 	lib/vdpa-status.c \
 	lib/vdpa-status.h \
 	lib/vdpa-turn.c \
 	lib/vdpa-turn.h \
 	lib/vdpa-vf.c \
 	lib/vdpa-vf.h \
+	lib/vdpa-vhost-ring.c \
+	lib/vdpa-vhost-ring.h \
 	lib/vdpa-vhost.c \
 	lib/vdpa-vhost.h \
 	lib/vdpa-virtq-chain.h \

@@ -310,7 +310,7 @@ vdpa_device_warn(struct vdpa_device *device)
     if (!device->n_stats || !device_is_there(device)) {
         return;
     }
-    for (unsigned int i = 0; i < MIN(n_rings, VDPA_MAX_QUEUES * 2); i++) {
+    for (unsigned int i = 0; i < MIN(n_rings, VDPA_MAX_RINGS); i++) {
         const char *what = NULL;
         uint64_t faults = 0;
         int n;

@@ -78,7 +78,7 @@ struct vdpa_device {
 
     /* How often the guest broke the rules, on each virtqueue, as far as the
      * log says. */
-    uint64_t faults[VDPA_MAX_QUEUES * 2];
+    uint64_t faults[VDPA_MAX_RINGS];
 };
 
 int vdpa_device_open(const struct vdpa_devargs *, const char *owner,

@@ -44,6 +44,9 @@ struct rte_mempool;
 /* Queue pairs of a VF that can be used at most. */
 #define VDPA_MAX_QUEUES 16
 
+/* Virtqueues of a guest that has as many. */
+#define VDPA_MAX_RINGS (VDPA_MAX_QUEUES * 2)
+
 /* Descriptors per queue of a VF, if the device takes that many. */
 #define VDPA_VF_DESCRIPTORS 512
 

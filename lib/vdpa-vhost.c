@@ -5,22 +5,25 @@
 #include <config.h>
 #include "vdpa-vhost.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/virtio_net.h>
-#include <linux/virtio_ring.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <rte_vhost.h>
 
 #include "coverage.h"
+#include "dirs.h"
 #include "hash.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
 #include "vdpa-guest-memory.h"
+#include "vdpa-message.h"
+#include "vdpa-screen.h"
+#include "vdpa-vhost-ring.h"
 
 VLOG_DEFINE_THIS_MODULE(vdpa_vhost);
 
@@ -29,54 +32,40 @@ COVERAGE_DEFINE(vdpa_guest_disconnected);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
 
-/* Messages of the vhost-user protocol that are not left to librte_vhost alone,
- * and as much of any message as is read of it. */
-enum {
-    VHOST_USER_SET_FEATURES = 2,
-    VHOST_USER_RESET_OWNER = 4,
-    VHOST_USER_SET_MEM_TABLE = 5,
-    VHOST_USER_SET_LOG_BASE = 6,
-    VHOST_USER_SET_VRING_NUM = 8,
-    VHOST_USER_SET_VRING_ADDR = 9,
-    VHOST_USER_SET_VRING_BASE = 10,
-    VHOST_USER_GET_QUEUE_NUM = 17,
-    VHOST_USER_SEND_RARP = 19,
-};
-OVS_PACKED(
-struct vhost_user_msg {
-    uint32_t request;
-    uint32_t flags;
-    uint32_t size;
-    union {
-        uint64_t u64;
-        uint32_t ring;
-    };
-});
-
-/* For how long a hypervisor may leave a message unfinished, or not read an
- * answer, in milliseconds.  Meanwhile no other guest's messages are read. */
-#define MESSAGE_PATIENCE 500
-
-/* Where this process's open files are listed. */
-#define OPEN_FILES "/proc/self/fd"
-
-/* All sockets, by their path.  librte_vhost's callbacks know the path only. */
+/* All sockets, by librte_vhost's path, which is all that its callbacks
+ * know. */
 static struct ovs_mutex vhosts_mutex = OVS_MUTEX_INITIALIZER;
 static struct hmap vhosts OVS_GUARDED_BY(vhosts_mutex)
     = HMAP_INITIALIZER(&vhosts);
 
 static struct vdpa_vhost *
-vhost_lookup__(const char *path)
+vhost_lookup__(const char *vhost_path)
     OVS_REQUIRES(vhosts_mutex)
 {
     struct vdpa_vhost *vhost;
 
-    HMAP_FOR_EACH_WITH_HASH (vhost, node, hash_string(path, 0), &vhosts) {
-        if (!strcmp(vhost->path, path)) {
+    HMAP_FOR_EACH_WITH_HASH (vhost, node, hash_string(vhost_path, 0),
+                             &vhosts) {
+        if (!strcmp(vhost->vhost_path, vhost_path)) {
             return vhost;
         }
     }
     return NULL;
+}
+
+/* Returns true if a port of ours has the hypervisor's socket 'path'. */
+static bool
+path_is_used(const char *path)
+{
+    struct vdpa_vhost *vhost;
+    bool used = false;
+
+    ovs_mutex_lock(&vhosts_mutex);
+    HMAP_FOR_EACH (vhost, node, &vhosts) {
+        used = used || !strcmp(vhost->path, path);
+    }
+    ovs_mutex_unlock(&vhosts_mutex);
+    return used;
 }
 
 /* Returns the socket that librte_vhost's 'vid' came from.  To be used in
@@ -96,240 +85,6 @@ vhost_from_vid(int vid)
     return vhost;
 }
 
-/* Fills in the map from the VF's receive queues to the guest's. */
-static void
-conn_map_rx(struct vdpa_vhost_conn *conn, unsigned int max_pairs)
-{
-    unsigned int enabled[VDPA_MAX_QUEUES];
-    unsigned int n = 0;
-
-    for (unsigned int i = 0; i < max_pairs; i++) {
-        if (conn->rx_enabled & (UINT32_C(1) << i)) {
-            enabled[n++] = i;
-        }
-    }
-    for (unsigned int i = 0; i < max_pairs; i++) {
-        conn->rx_map[i] = (conn->rx_enabled & (UINT32_C(1) << i) ? i
-                           : n ? enabled[i % n] : VDPA_NO_QUEUE);
-    }
-}
-
-static inline uint32_t
-ring_bit(unsigned int ring)
-{
-    return UINT32_C(1) << ring;
-}
-
-/* Has the port of 'vhost' look at it. */
-static void
-vhost_tell(struct vdpa_vhost *vhost)
-    OVS_REQUIRES(vhost->mutex)
-{
-    atomic_store(&vhost->changed, true);
-    if (vhost->changed_cb) {
-        vhost->changed_cb(vhost->aux);
-    }
-}
-
-/* Publishes the present state of 'vhost' and has the port know of it. */
-static void
-vhost_publish(struct vdpa_vhost *vhost)
-    OVS_REQUIRES(vhost->mutex)
-{
-    struct vdpa_vhost_conn *old, *new = NULL;
-
-    if (vhost->vid >= 0) {
-        new = xzalloc(sizeof *new);
-        new->vid = vhost->vid;
-        new->serial = vhost->serial;
-        rte_vhost_get_negotiated_features(vhost->vid, &new->features);
-        if (new->features & (UINT64_C(1) << VIRTIO_NET_F_MTU)) {
-            rte_vhost_get_mtu(vhost->vid, &new->mtu);
-        }
-        new->n_pairs = MIN(rte_vhost_get_vring_num(vhost->vid) / 2,
-                           vhost->max_pairs);
-        new->paused = vhost->paused;
-        for (unsigned int i = 0; i < vhost->max_pairs; i++) {
-            uint32_t bit = UINT32_C(1) << i;
-
-            if (vhost->device || vhost->started & ring_bit(i * 2)) {
-                new->rx_enabled |= vhost->rx_ready & bit;
-            }
-            if (vhost->device || vhost->started & ring_bit(i * 2 + 1)) {
-                new->tx_enabled |= vhost->tx_ready & bit;
-            }
-        }
-        if (vhost->paused) {
-            new->rx_enabled = new->tx_enabled = 0;
-        }
-        conn_map_rx(new, vhost->max_pairs);
-    }
-
-    old = ovsrcu_get_protected(struct vdpa_vhost_conn *, &vhost->conn);
-    ovsrcu_set(&vhost->conn, new);
-    if (old) {
-        ovsrcu_postpone(free, old);
-    }
-    vhost_tell(vhost);
-}
-
-/* The guest's rings
- * -----------------
- *
- * These functions are called from librte_vhost's callbacks, one at a time for
- * one guest. */
-
-/* Returns a bit for each ring that guest and hypervisor have made ready. */
-static uint32_t
-vhost_ready_rings(const struct vdpa_vhost *vhost)
-    OVS_REQUIRES(vhost->mutex)
-{
-    uint32_t rings = 0;
-
-    for (unsigned int i = 0; i < vhost->max_pairs; i++) {
-        rings |= (((vhost->rx_ready >> i) & 1) << (i * 2)
-                  | ((vhost->tx_ready >> i) & 1) << (i * 2 + 1));
-    }
-    return rings;
-}
-
-/* Says in the log, once, that ring 'i' of the guest of 'vhost' is not served
- * any more, if that is so.  Any thread. */
-static void
-vhost_warn_ring(struct vdpa_vhost *vhost, unsigned int i)
-{
-    const char *reason = vdpa_virtq_stopped(&vhost->virtqs[i]);
-    uint32_t told;
-
-    if (!reason) {
-        return;
-    }
-    atomic_or(&vhost->told_stopped, ring_bit(i), &told);
-    if (!(told & ring_bit(i))) {
-        VLOG_WARN_RL(&rl, "%s: the queue on which the guest %s, of queue pair "
-                     "%u, is not served any more: %s.  Reset the guest's "
-                     "network driver; if that happens again, it is faulty or "
-                     "malicious", vhost->name, i % 2 ? "sends" : "receives",
-                     i / 2, reason);
-    }
-}
-
-/* Starts serving 'ring' of 'vhost'.  Returns true if successful. */
-static bool
-vhost_start_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring)
-{
-    struct vdpa_virtq_setup setup;
-    struct rte_vhost_vring vring;
-    uint16_t position, used;
-    const char *reason;
-    uint32_t told;
-
-    memset(&setup, 0, sizeof setup);
-    memset(&vring, 0, sizeof vring);
-    if (rte_vhost_get_negotiated_features(vid, &setup.features)
-        || rte_vhost_get_vhost_vring(vid, ring, &vring)
-        || rte_vhost_get_vring_base(vid, ring, &position, &used)) {
-        return false;
-    }
-    setup.memory = vhost->memory;
-    setup.desc = vring.desc;
-    setup.driver = vring.avail;
-    setup.device = vring.used;
-    setup.size = vring.size;
-    setup.position = position;
-    setup.call_fd = vring.callfd;
-    if (setup.call_fd >= 0) {
-        /* No thread that moves packets is to wait for whoever reads it. */
-        int flags = fcntl(setup.call_fd, F_GETFL);
-
-        if (flags >= 0) {
-            fcntl(setup.call_fd, F_SETFL, flags | O_NONBLOCK);
-        }
-    }
-    if (!vdpa_virtq_start(&vhost->virtqs[ring], &setup, &reason)) {
-        VLOG_WARN_RL(&rl, "%s: queue %u of the guest on %s cannot be used: %s",
-                     vhost->name, ring, vhost->path, reason);
-        return false;
-    }
-    atomic_and(&vhost->told_stopped, ~ring_bit(ring), &told);
-    return true;
-}
-
-/* Stops serving 'rings' of 'vhost', that no thread may be able to find any
- * more, and has librte_vhost know how far they were served. */
-static void
-vhost_stop_rings(struct vdpa_vhost *vhost, int vid, uint32_t rings)
-{
-    for (unsigned int i = 0; i < vhost->max_pairs * 2; i++) {
-        if (rings & ring_bit(i)) {
-            uint16_t position;
-
-            vhost_warn_ring(vhost, i);
-            position = vdpa_virtq_stop(&vhost->virtqs[i]);
-            rte_vhost_set_vring_base(vid, i, position, position);
-        }
-    }
-}
-
-/* Makes a new description of the guest's memory for 'vhost', none of whose
- * rings may be served. */
-static void
-vhost_update_memory(struct vdpa_vhost *vhost, int vid)
-{
-    uint64_t features = 0;
-
-    free(vhost->memory);
-    rte_vhost_get_negotiated_features(vid, &features);
-    vhost->memory = vdpa_guest_memory_create(vid, features);
-}
-
-/* Serves all rings of 'vhost' that are ready. */
-static void
-vhost_resume(struct vdpa_vhost *vhost, int vid)
-{
-    uint32_t ready, started = 0;
-
-    ovs_mutex_lock(&vhost->mutex);
-    ready = vhost_ready_rings(vhost);
-    ovs_mutex_unlock(&vhost->mutex);
-
-    vhost_update_memory(vhost, vid);
-    for (unsigned int i = 0; vhost->memory && i < vhost->max_pairs * 2; i++) {
-        if (ready & ring_bit(i) && vhost_start_ring(vhost, vid, i)) {
-            started |= ring_bit(i);
-        }
-    }
-
-    ovs_mutex_lock(&vhost->mutex);
-    vhost->paused = false;
-    vhost->started = started;
-    vhost_publish(vhost);
-    ovs_mutex_unlock(&vhost->mutex);
-}
-
-/* Has no thread serve a ring of 'vhost' from now on until vhost_resume().
- * Packets for the guest wait. */
-static void
-vhost_pause(struct vdpa_vhost *vhost)
-{
-    uint32_t started = 0;
-    int vid;
-
-    ovs_mutex_lock(&vhost->mutex);
-    vid = vhost->vid;
-    if (vid >= 0 && !vhost->paused) {
-        started = vhost->started;
-        vhost->started = 0;
-        vhost->paused = true;
-        vhost_publish(vhost);
-    }
-    ovs_mutex_unlock(&vhost->mutex);
-    if (started) {
-        ovsrcu_synchronize();
-        vhost_stop_rings(vhost, vid, started);
-    }
-}
-
 /* Callbacks of librte_vhost
  * -------------------------
  *
@@ -342,68 +97,65 @@ vhost_pause(struct vdpa_vhost *vhost)
  * A thread of librte_vhost's takes part in RCU only while it runs one of these
  * functions: each puts it back into the quiescent state. */
 
-/* Does what has to be done before librte_vhost deals with a message.
- *
- * The hypervisor's question for the number of queue pairs is answered with
- * what the port has, so that a guest with more is refused when it starts, in
- * the hypervisor's words, instead of having queues that nobody serves. */
-static enum rte_vhost_msg_result
-vhost_before_message(struct vdpa_vhost *vhost, struct vhost_user_msg *msg)
+/* Does what has to be done before librte_vhost deals with a message, that is
+ * one which vdpa-message.h has let pass: stops whatever touches what it
+ * changes.  If librte_vhost then fails, the connection ends (vdpa-screen.h),
+ * and nothing is started again. */
+static void
+vhost_before_message(struct vdpa_vhost *vhost, const struct vdpa_message *msg)
 {
-    bool ready;
+    uint32_t ring;
+    bool started;
 
     switch (msg->request) {
-    case VHOST_USER_GET_QUEUE_NUM:
-        msg->u64 = vhost->max_pairs;
-        msg->size = sizeof msg->u64;
-        return RTE_VHOST_MSG_RESULT_REPLY;
-
-    case VHOST_USER_SET_MEM_TABLE:
-    case VHOST_USER_RESET_OWNER:
+    case VDPA_REQUEST_SET_MEM_TABLE:
+    case VDPA_REQUEST_RESET_OWNER:
         ovs_mutex_lock(&vhost->mutex);
         vhost->has_memory = false;
         ovs_mutex_unlock(&vhost->mutex);
-        vhost_pause(vhost);
+        vdpa_vhost_pause(vhost);
         break;
 
-    case VHOST_USER_SET_FEATURES:
-    case VHOST_USER_SET_LOG_BASE:
-        vhost_pause(vhost);
+    case VDPA_REQUEST_SET_FEATURES:
+    case VDPA_REQUEST_SET_LOG_BASE:
+        vdpa_vhost_pause(vhost);
         break;
 
-    case VHOST_USER_SET_VRING_NUM:
-    case VHOST_USER_SET_VRING_ADDR:
-    case VHOST_USER_SET_VRING_BASE:
+    case VDPA_REQUEST_SET_VRING_NUM:
+    case VDPA_REQUEST_SET_VRING_ADDR:
+    case VDPA_REQUEST_SET_VRING_BASE:
+        ring = msg->payload.state.index;
         ovs_mutex_lock(&vhost->mutex);
-        ready = (msg->ring < vhost->max_pairs * 2
-                 && vhost->started & ring_bit(msg->ring));
+        started = (ring < vhost->max_pairs * 2
+                   && vhost->started & vdpa_ring_bit(ring));
         ovs_mutex_unlock(&vhost->mutex);
-        if (ready) {
-            vhost_pause(vhost);
+        if (started) {
+            vdpa_vhost_pause(vhost);
         }
         break;
 
-    case VHOST_USER_SEND_RARP:
-        memcpy(vhost->announce_mac, &msg->u64, sizeof vhost->announce_mac);
+    case VDPA_REQUEST_SEND_RARP:
+        memcpy(vhost->announce_mac, &msg->payload.u64,
+               sizeof vhost->announce_mac);
         atomic_store(&vhost->announce, true);
         break;
     }
-    return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
 static enum rte_vhost_msg_result
-before_message(int vid, void *msg)
+before_message(int vid, void *msg_)
 {
     bool quiescent = ovsrcu_is_quiescent();
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
     enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+    struct vdpa_message *msg = msg_;
 
-    if (vhost) {
-        const struct vhost_user_msg *m = msg;
-
-        if (!vhost->device || m->request == VHOST_USER_GET_QUEUE_NUM) {
-            result = vhost_before_message(vhost, msg);
-        }
+    if (msg->request == VDPA_SCREEN_FENCE) {
+        msg->payload.u64 = 0;
+        msg->size = sizeof msg->payload.u64;
+        result = RTE_VHOST_MSG_RESULT_REPLY;
+    } else if (vhost && !vhost->device) {
+        vhost_before_message(vhost, msg);
     }
     if (quiescent) {
         ovsrcu_quiesce_start();
@@ -419,7 +171,7 @@ before_message(int vid, void *msg)
 static enum rte_vhost_msg_result
 after_message(int vid, void *msg_)
 {
-    const struct vhost_user_msg *msg = msg_;
+    const struct vdpa_message *msg = msg_;
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
     bool quiescent = ovsrcu_is_quiescent();
     bool resume;
@@ -427,13 +179,13 @@ after_message(int vid, void *msg_)
     vdpa_guest_memory_end();
     if (vhost && !vhost->device) {
         ovs_mutex_lock(&vhost->mutex);
-        if (msg->request == VHOST_USER_SET_MEM_TABLE) {
+        if (msg->request == VDPA_REQUEST_SET_MEM_TABLE) {
             vhost->has_memory = true;
         }
         resume = vhost->vid == vid && vhost->paused && vhost->has_memory;
         ovs_mutex_unlock(&vhost->mutex);
         if (resume) {
-            vhost_resume(vhost, vid);
+            vdpa_vhost_resume(vhost, vid);
         }
     }
     if (quiescent) {
@@ -446,50 +198,6 @@ static const struct rte_vhost_user_extern_ops message_ops = {
     .pre_msg_handle = before_message,
     .post_msg_handle = after_message,
 };
-
-/* Returns the last part of 'path', of at most 'max' bytes. */
-static const char *
-file_name(const char *path, size_t max)
-{
-    const char *slash = memrchr(path, '/', strnlen(path, max));
-
-    return slash ? slash + 1 : path;
-}
-
-/* Has librte_vhost's thread, that serves all sockets, not wait for long for
- * the hypervisor of 'vhost'.  librte_vhost does not tell which of this
- * process's files the connection is.  That it has the right name suffices:
- * the path may be one of the hypervisor's own view. */
-static void
-limit_patience(const struct vdpa_vhost *vhost)
-{
-    const struct timeval patience = { .tv_usec = MESSAGE_PATIENCE * 1000 };
-    struct dirent *entry;
-    DIR *dir;
-
-    dir = opendir(OPEN_FILES);
-    while (dir && (entry = readdir(dir))) {
-        struct sockaddr_un sun;
-        socklen_t len = sizeof sun - 1;
-        int fd;
-
-        if (str_to_int(entry->d_name, 10, &fd)) {
-            memset(&sun, 0, sizeof sun);
-            if (!getpeername(fd, (struct sockaddr *) &sun, &len)
-                && sun.sun_family == AF_UNIX
-                && !strcmp(file_name(sun.sun_path, sizeof sun.sun_path),
-                           file_name(vhost->path, PATH_MAX))) {
-                setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-                           sizeof patience);
-                setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-                           sizeof patience);
-            }
-        }
-    }
-    if (dir) {
-        closedir(dir);
-    }
-}
 
 static int
 new_connection(int vid)
@@ -505,11 +213,11 @@ new_connection(int vid)
     vhost->paused = vhost->has_memory = false;
     ovs_mutex_unlock(&vhost->mutex);
 
-    limit_patience(vhost);
     if (rte_vhost_extern_callback_register(vid, &message_ops, NULL)) {
         VLOG_WARN_RL(&rl, "%s: messages of the hypervisor on %s cannot be "
                      "seen", vhost->name, vhost->path);
     }
+    vdpa_screen_attached(vhost->screen);
     if (quiescent) {
         ovsrcu_quiesce_start();
     }
@@ -525,8 +233,9 @@ destroy_connection(int vid)
     if (vhost) {
         ovs_mutex_lock(&vhost->mutex);
         vhost->guest_left = true;
-        vhost_tell(vhost);
+        vdpa_vhost_tell(vhost);
         ovs_mutex_unlock(&vhost->mutex);
+        vdpa_screen_detached(vhost->screen);
     }
     if (quiescent) {
         ovsrcu_quiesce_start();
@@ -549,22 +258,16 @@ new_device(int vid)
     vhost->serial++;
     vhost->guest_left = false;
     if (vhost->device) {
-        vhost_publish(vhost);
+        vdpa_vhost_publish(vhost);
     }
     ovs_mutex_unlock(&vhost->mutex);
     if (!vhost->device) {
-        vhost_resume(vhost, vid);
+        vdpa_vhost_resume(vhost, vid);
     }
 
     COVERAGE_INC(vdpa_guest_connected);
     VLOG_INFO_RL(&rl, "%s: guest on %s is there, with %u queue pairs",
                  vhost->name, vhost->path, n_rings / 2);
-    if (n_rings / 2 > vhost->max_pairs) {
-        VLOG_WARN_RL(&rl, "%s: guest has %u queue pairs, but only the first "
-                     "%u are served: raise options:vdpa-max-queues or lower "
-                     "the guest's number of queues",
-                     vhost->name, n_rings / 2, vhost->max_pairs);
-    }
     if (quiescent) {
         ovsrcu_quiesce_start();
     }
@@ -586,7 +289,7 @@ destroy_device(int vid)
             started = vhost->started;
             vhost->started = 0;
             vhost->paused = false;
-            vhost_publish(vhost);
+            vdpa_vhost_publish(vhost);
             known = true;
         }
         ovs_mutex_unlock(&vhost->mutex);
@@ -598,42 +301,12 @@ destroy_device(int vid)
 
         /* librte_vhost unmaps the guest's memory next. */
         ovsrcu_synchronize();
-        vhost_stop_rings(vhost, vid, started);
+        vdpa_vhost_stop_rings(vhost, vid, started);
         free(vhost->memory);
         vhost->memory = NULL;
     }
     if (quiescent) {
         ovsrcu_quiesce_start();
-    }
-}
-
-/* Starts or stops serving 'ring' of the guest 'vid', that is the one of
- * 'vhost', none of whose other rings is touched. */
-static void
-vhost_change_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring,
-                  bool enable)
-{
-    uint32_t bit = ring_bit(ring);
-    uint32_t started;
-
-    ovs_mutex_lock(&vhost->mutex);
-    started = vhost->started;
-    ovs_mutex_unlock(&vhost->mutex);
-    if (enable && !(started & bit) && vhost->memory
-        && vhost_start_ring(vhost, vid, ring)) {
-        started |= bit;
-    } else if (!enable) {
-        started &= ~bit;
-    }
-
-    ovs_mutex_lock(&vhost->mutex);
-    bit &= vhost->started;
-    vhost->started = started;
-    vhost_publish(vhost);
-    ovs_mutex_unlock(&vhost->mutex);
-    if (!enable && bit) {
-        ovsrcu_synchronize();
-        vhost_stop_rings(vhost, vid, bit);
     }
 }
 
@@ -657,13 +330,13 @@ vring_state_changed(int vid, uint16_t ring, int enable)
             if (vhost->vid == vid) {
                 serve = !vhost->device && !vhost->paused;
                 if (!serve) {
-                    vhost_publish(vhost);
+                    vdpa_vhost_publish(vhost);
                 }
             }
         }
         ovs_mutex_unlock(&vhost->mutex);
         if (serve) {
-            vhost_change_ring(vhost, vid, ring, enable);
+            vdpa_vhost_change_ring(vhost, vid, ring, enable);
         }
     }
     if (quiescent) {
@@ -689,9 +362,83 @@ vhost_free(struct vdpa_vhost *vhost)
 
     ovs_assert(!ovsrcu_get_protected(struct vdpa_vhost_conn *, &vhost->conn));
     ovs_mutex_destroy(&vhost->mutex);
+    free(vhost->vhost_path);
     free(vhost->path);
     free(vhost->name);
     free(vhost);
+}
+
+/* librte_vhost's own sockets
+ * --------------------------
+ *
+ * librte_vhost listens on a socket that only the port's screen connects to.
+ * It wants a path to bind it to, and that path is the port's name for it: in
+ * messages too.  The file is there for a moment only. */
+
+/* Returns the path for the port 'name', to be freed. */
+static char *
+vhost_path_create(const char *name)
+{
+    static int rundir_fd = -1;
+    const size_t max = sizeof ((struct sockaddr_un *) NULL)->sun_path;
+    char *file, *path;
+
+    file = xasprintf("%.60s.vhost.%ld", name, (long) getpid());
+    for (char *p = file; *p; p++) {
+        *p = *p == '/' ? '_' : *p;
+    }
+    path = xasprintf("%s/%s", ovs_rundir(), file);
+    if (strlen(path) >= max) {
+        if (rundir_fd < 0) {
+            rundir_fd = open(ovs_rundir(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+        }
+        free(path);
+        path = xasprintf("%s%d/%s", "/proc/self/fd/", rundir_fd, file);
+    }
+    free(file);
+    return path;
+}
+
+/* Finds out whether a socket can be bound to 'path', and leaves no file there.
+ * If librte_vhost 22.11 cannot, it closes a file twice, perhaps somebody
+ * else's.  Returns 0 or a positive errno value. */
+static int
+vhost_path_try(const char *path)
+{
+    struct sockaddr_un sun = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int error = 0;
+
+    if (fd < 0) {
+        return errno;
+    }
+    unlink(path);
+    ovs_strlcpy(sun.sun_path, path, sizeof sun.sun_path);
+    if (bind(fd, (struct sockaddr *) &sun, sizeof sun)) {
+        error = errno;
+    }
+    unlink(path);
+    close(fd);
+    return error;
+}
+
+/* Has librte_vhost listen for 'vhost', and stores a file by which its socket
+ * can be found into '*fdp'.  Returns 0 or a positive errno value. */
+static int
+vhost_listen(struct vdpa_vhost *vhost, int *fdp)
+{
+    mode_t old_mask;
+    int error;
+
+    old_mask = umask(0177);
+    error = rte_vhost_driver_start(vhost->vhost_path) ? EIO : 0;
+    umask(old_mask);
+    if (!error) {
+        *fdp = open(vhost->vhost_path, O_PATH | O_CLOEXEC);
+        error = *fdp < 0 ? errno : 0;
+        unlink(vhost->vhost_path);
+    }
+    return error;
 }
 
 /* Opens the vhost-user socket that 'config' describes.
@@ -703,32 +450,44 @@ int
 vdpa_vhost_open(const struct vdpa_vhost_config *config,
                 struct vdpa_vhost **vhostp, char **errorp)
 {
-    const char *path = config->path;
-    uint64_t flags = (RTE_VHOST_USER_CLIENT
-                      | RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS);
+    struct vdpa_screen_config screen_config = {
+        .name = config->name,
+        .path = config->path,
+        .n_pairs = config->max_pairs,
+    };
     struct vdpa_vhost *vhost;
-    bool ours;
+    char *vhost_path;
+    int error;
 
-    /* librte_vhost registers a path twice without complaint.  Of what finds a
-     * path, only this function does not log an error if it is not there; a
-     * socket of OVS's own ports, that it might find, has no vDPA device. */
+    /* Of what finds a path of librte_vhost's, only this function does not log
+     * an error if it is not there; a socket of OVS's own ports, that it might
+     * find, has no vDPA device. */
     *vhostp = NULL;
-    ovs_mutex_lock(&vhosts_mutex);
-    ours = vhost_lookup__(path) != NULL;
-    ovs_mutex_unlock(&vhosts_mutex);
-    if (ours || !rte_vhost_driver_detach_vdpa_device(path)) {
+    if (path_is_used(config->path)
+        || !rte_vhost_driver_detach_vdpa_device(config->path)) {
         *errorp = xasprintf("options:vdpa-socket-path=%s is already used by "
-                            "another port: choose another socket", path);
+                            "another port: choose another socket",
+                            config->path);
         return EADDRINUSE;
     }
-    if (rte_vhost_driver_register(path, flags)) {
-        *errorp = xasprintf("options:vdpa-socket-path=%s cannot be "
-                            "registered", path);
-        return EINVAL;
+    vhost_path = vhost_path_create(config->name);
+    error = vhost_path_try(vhost_path);
+    if (!error && rte_vhost_driver_register(
+                      vhost_path, RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS)) {
+        error = EINVAL;
+    }
+    if (error) {
+        *errorp = xasprintf("no socket can be made in %s for librte_vhost "
+                            "(%s): options:vdpa-socket-path=%s cannot be "
+                            "served", ovs_rundir(), ovs_strerror(error),
+                            config->path);
+        free(vhost_path);
+        return error;
     }
 
     vhost = xzalloc(sizeof *vhost);
-    vhost->path = xstrdup(path);
+    vhost->vhost_path = vhost_path;
+    vhost->path = xstrdup(config->path);
     vhost->name = xstrdup(config->name);
     vhost->max_pairs = config->max_pairs;
     vhost->device = config->device;
@@ -746,20 +505,23 @@ vdpa_vhost_open(const struct vdpa_vhost_config *config,
 
     /* The callbacks must find the port before the first guest can come. */
     ovs_mutex_lock(&vhosts_mutex);
-    hmap_insert(&vhosts, &vhost->node, hash_string(path, 0));
+    hmap_insert(&vhosts, &vhost->node, hash_string(vhost_path, 0));
     ovs_mutex_unlock(&vhosts_mutex);
 
-    if (rte_vhost_driver_callback_register(path, &device_ops)
-        || rte_vhost_driver_disable_features(path,
+    if (rte_vhost_driver_callback_register(vhost_path, &device_ops)
+        || rte_vhost_driver_disable_features(vhost_path,
                                              config->unsupported_features)
         || (config->device
-            && rte_vhost_driver_attach_vdpa_device(path, config->device))
-        || rte_vhost_driver_start(path)) {
+            && rte_vhost_driver_attach_vdpa_device(vhost_path,
+                                                   config->device))
+        || vhost_listen(vhost, &screen_config.vhost_fd)) {
         *errorp = xasprintf("options:vdpa-socket-path=%s cannot be opened",
-                            path);
+                            config->path);
         vdpa_vhost_close(vhost);
         return EINVAL;
     }
+
+    vdpa_screen_create(&screen_config, &vhost->screen);
     *vhostp = vhost;
     return 0;
 }
@@ -774,10 +536,12 @@ vdpa_vhost_close(struct vdpa_vhost *vhost)
         return;
     }
 
+    vdpa_screen_destroy(vhost->screen);
+
     /* librte_vhost waits here for a callback that is running, and that one may
      * be waiting for this thread to quiesce. */
     ovsrcu_quiesce_start();
-    rte_vhost_driver_unregister(vhost->path);
+    rte_vhost_driver_unregister(vhost->vhost_path);
     ovsrcu_quiesce_end();
     vhost_free(vhost);
 }
@@ -798,7 +562,7 @@ void
 vdpa_vhost_notify(struct vdpa_vhost *vhost)
 {
     ovs_mutex_lock(&vhost->mutex);
-    vhost_tell(vhost);
+    vdpa_vhost_tell(vhost);
     ovs_mutex_unlock(&vhost->mutex);
 }
 
@@ -865,7 +629,7 @@ vdpa_vhost_warn(struct vdpa_vhost *vhost)
         uint32_t enabled = i % 2 ? conn->tx_enabled : conn->rx_enabled;
 
         if (enabled & (UINT32_C(1) << i / 2)) {
-            vhost_warn_ring(vhost, i);
+            vdpa_vhost_warn_ring(vhost, i);
         }
     }
 }

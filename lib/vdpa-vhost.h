@@ -8,13 +8,16 @@
 /* The side towards the guest
  * ==========================
  *
- * A 'struct vdpa_vhost' is the client end of a vhost-user socket, whose server
- * is the guest's hypervisor.  Either end may come first, go, and come back.
- * The relay and hardware vDPA have this in common; they differ in who serves
- * the guest's rings once there is a guest: whoever calls the functions of
- * vdpa-virtq.h for 'virtqs', or a vDPA device that is attached to the socket
- * before the first guest can come.  librte_vhost speaks the vhost-user
- * protocol, and does not touch packets.
+ * A 'struct vdpa_vhost' is a vhost-user socket, whose server is the guest's
+ * hypervisor.  Either end may come first, go, and come back.  The relay and
+ * hardware vDPA have this in common; they differ in who serves the guest's
+ * rings once there is a guest: whoever calls the functions of vdpa-virtq.h for
+ * 'virtqs', or a vDPA device that is attached to the socket before the first
+ * guest can come.
+ *
+ * librte_vhost speaks the vhost-user protocol, and does not touch packets.  It
+ * listens on a socket of its own: between it and the hypervisor's stands a
+ * screen (vdpa-screen.h), and no message reaches it that may not.
  *
  * While a guest drives its device, there is a 'struct vdpa_vhost_conn', an
  * immutable description of the connection: who drives which virtqueues.  Every
@@ -28,9 +31,10 @@
  *
  * vdpa_vhost_open(), vdpa_vhost_close() and vdpa_vhost_run() must be called
  * from the main thread, holding no lock: closing waits for librte_vhost's
- * thread, that may be waiting for any other thread to quiesce.
- * vdpa_vhost_get_conn() may be called from any thread that is not quiescent.
- * The callback 'changed_cb' comes from librte_vhost's threads. */
+ * thread, that may be waiting for any other thread to quiesce.  It does not
+ * wait for the hypervisor.  vdpa_vhost_get_conn() may be called from any
+ * thread that is not quiescent.  The callback 'changed_cb' comes from
+ * librte_vhost's thread, or from the main thread. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,17 +69,19 @@ struct vdpa_vhost_conn {
 
 struct vdpa_vhost {
     struct hmap_node node;      /* In librte_vhost's callbacks' index. */
-    char *path;                 /* Socket, as given to librte_vhost. */
+    char *vhost_path;           /* librte_vhost's socket. */
+    char *path;                 /* The hypervisor's. */
     char *name;                 /* Of the port, for messages. */
     unsigned int max_pairs;
     struct rte_vdpa_device *device; /* Serves the rings, if nonnull. */
+    uint64_t screen;            /* Between hypervisor and librte_vhost. */
 
     OVSRCU_TYPE(struct vdpa_vhost_conn *) conn;
 
     /* The guest's virtqueues, as librte_vhost counts them: pair i receives on
      * 2 * i and sends on 2 * i + 1.  Served by whoever has them by 'conn';
      * otherwise librte_vhost's callbacks' own, as is 'memory'. */
-    struct vdpa_virtq virtqs[VDPA_MAX_QUEUES * 2];
+    struct vdpa_virtq virtqs[VDPA_MAX_RINGS];
     struct vdpa_guest_memory *memory;
 
     struct ovs_mutex mutex;
@@ -100,7 +106,7 @@ struct vdpa_vhost {
 
 /* What a socket is opened with.  All of it is copied. */
 struct vdpa_vhost_config {
-    const char *path;               /* Of the socket. */
+    const char *path;               /* Of the hypervisor's socket. */
     const char *name;               /* Of the port, for messages. */
     unsigned int max_pairs;         /* Queue pairs that a guest may use. */
     uint64_t unsupported_features;  /* Not to be offered, as 1 << VIRTIO_*. */

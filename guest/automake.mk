@@ -6,9 +6,13 @@
 # so what is in here is seen by nobody but who it was linked into.
 noinst_LTLIBRARIES += guest/libguest.la
 guest_libguest_la_SOURCES = \
+	guest/guest-call.c \
+	guest/guest-call.h \
 	guest/guest-file.c \
 	guest/guest-file.h \
 	guest/guest-position.c \
-	guest/guest-position.h
+	guest/guest-position.h \
+	guest/guest-sigbus.c \
+	guest/guest-sigbus.h
 guest_libguest_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
 guest_libguest_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden

@@ -29,13 +29,16 @@ TESTSUITE_AT += tests/guest-faults.at
 TESTSUITE_AT += tests/streams.at
 EXTRA_DIST += tests/streams.py
 TESTSUITE_AT += tests/vdpa-message.at
+TESTSUITE_AT += tests/guest-faults.at tests/guest-memory.at
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
 EXTRA_DIST += \
 	tests/frames.py \
 	tests/soak \
 	tests/traffic.py \
+	tests/fusefs.py \
 	tests/guest_faults.py \
 	tests/vhost-dialogues \
+	tests/guest_memory.py \
 	tests/vhost_guest.py \
 	tests/vhost_rings.py
 
@@ -72,6 +75,13 @@ tests_nicsim_host_SOURCES = \
 tests_nicsim_host_CPPFLAGS = \
 	$(AM_CPPFLAGS) $(NICSIM_CPPFLAGS) -I $(top_srcdir)/tests
 
+# guest/ alone.
+check_PROGRAMS += tests/test-guest
+tests_test_guest_SOURCES = tests/test-guest.c
+tests_test_guest_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/guest \
+	-D_GNU_SOURCE
+tests_test_guest_LDADD = guest/libguest.la -lpthread -ldl
+
 # Prints what the offload provider makes of megaflows.
 check_PROGRAMS += tests/test-offload
 tests_test_offload_SOURCES = tests/test-offload.c
@@ -86,6 +96,7 @@ tests_test_guest_position_SOURCES = tests/test-guest-position.c
 tests_test_guest_position_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/guest
 tests_test_guest_position_LDADD = guest/libguest.la
 TESTSUITE_AT += tests/guest-position.at
+
 # The relay's side of virtqueues, whose driver's side is in the same process.
 TESTSUITE_AT += tests/virtq.at
 check_PROGRAMS += tests/test-vdpa-virtq
@@ -96,6 +107,8 @@ tests_test_vdpa_virtq_SOURCES = \
 tests_test_vdpa_virtq_CPPFLAGS = $(DPDKVDPA_CPPFLAGS)
 tests_test_vdpa_virtq_CFLAGS = $(DPDKVDPA_CFLAGS)
 tests_test_vdpa_virtq_LDADD = \
+	lib/libdpdkvdpa.la $(OVS_LIBADD) $(OVS_LIBS) $(DPDK_LIBS)
+
 # What becomes of hypervisors' messages.
 check_PROGRAMS += tests/test-vdpa-message
 tests_test_vdpa_message_SOURCES = tests/test-vdpa-message.c

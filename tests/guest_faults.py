@@ -721,8 +721,13 @@ def take_memory_away(port):
             guest.reset_rings()
             for ring in guest.rings:
                 ring.moved = 32 << 20
-            guest.start()
-            time.sleep(0.1)
+            try:
+                guest.start()
+                # It is noticed when the rings are looked at.
+                wait(lambda: guest.get(GET_FEATURES) and False,
+                     "the connection ends")
+            except (Disconnected, OSError):
+                pass
             guest.disconnect()
             guest.regions = [(BASE, guest.size, BASE, 0)]
             connect_and_ask(guest)

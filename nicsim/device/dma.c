@@ -17,21 +17,14 @@
 #define MIN_PAGE_SIZE 4096
 #define MAX_PAGE_SIZE (UINT64_C(1) << 30)
 
-/* All there are, for dma_sigbus(). */
-static struct dma *all_dmas;
-
-/* Prepares 'dma', without a window.  'broken' is what dma_sigbus() sets. */
+/* Prepares 'dma', without a window.  'sigbus' is told when memory is not
+ * there, and has to outlive it. */
 void
-dma_init(struct dma *dma, volatile sig_atomic_t *broken)
+dma_init(struct dma *dma, struct guest_sigbus *sigbus)
 {
     memset(dma, 0, sizeof *dma);
     dma->last = &dma->windows[0];
-    dma->broken = broken;
-    dma->next = all_dmas;
-    if (all_dmas) {
-        all_dmas->prev = dma;
-    }
-    all_dmas = dma;
+    dma->sigbus = sigbus;
 }
 
 /* Bytes of the bitmap of 'n_pages', which is mapped rather than allocated
@@ -43,12 +36,14 @@ bitmap_size(uint64_t n_pages)
 }
 
 static void
-window_remove(struct dma_window *w)
+window_remove(struct dma *dma, struct dma_window *w)
 {
     if (w->map) {
+        guest_sigbus_remove(dma->sigbus, w->map);
         munmap(w->map, w->map_len);
         memset(w, 0, sizeof *w);
     } else if (w->len) {
+        guest_sigbus_remove(dma->sigbus, w->mirror);
         munmap(w->mirror, w->len);
         munmap(w->populated, bitmap_size(w->len >> w->page_shift));
         memset(w, 0, sizeof *w);
@@ -60,22 +55,7 @@ void
 dma_unmap_all(struct dma *dma)
 {
     for (int i = 0; i < NICSIM_MAX_WINDOWS; i++) {
-        window_remove(&dma->windows[i]);
-    }
-}
-
-/* Ends the use of 'dma'. */
-void
-dma_uninit(struct dma *dma)
-{
-    dma_unmap_all(dma);
-    if (dma->prev) {
-        dma->prev->next = dma->next;
-    } else {
-        all_dmas = dma->next;
-    }
-    if (dma->next) {
-        dma->next->prev = dma->prev;
+        window_remove(dma, &dma->windows[i]);
     }
 }
 
@@ -94,7 +74,7 @@ dma_window(struct dma *dma, const struct nicsim_mem_window *req, char *why)
     }
     w = &dma->windows[req->id];
     if (!req->len) {
-        window_remove(w);
+        window_remove(dma, w);
         return 0;
     }
     if (w->len) {
@@ -146,7 +126,11 @@ dma_window(struct dma *dma, const struct nicsim_mem_window *req, char *why)
     }
     w->populated = mmap(NULL, bitmap_size(n_pages), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (w->populated == MAP_FAILED) {
+    if (w->populated == MAP_FAILED
+        || guest_sigbus_add(dma->sigbus, mirror, req->len)) {
+        if (w->populated != MAP_FAILED) {
+            munmap(w->populated, bitmap_size(n_pages));
+        }
         munmap(mirror, req->len);
         return refuse(ENOMEM, why, "window %u: out of memory", req->id);
     }
@@ -333,8 +317,11 @@ dma_map_file(struct dma *dma, uint32_t id, uint64_t base, uint64_t len,
         return refuse(errno, why, "region %u: mmap failed: %s", id,
                       rte_strerror(errno));
     }
+    if (guest_sigbus_add(dma->sigbus, map, w->map_len)) {
+        munmap(map, w->map_len);
+        return refuse(ENOMEM, why, "region %u: out of memory", id);
+    }
     w->map = map;
-    w->map_page = file.page_size;
     w->mirror = w->map + (fd_offset - start);
     w->base = base;
     w->len = len;
@@ -397,55 +384,4 @@ dma_at_slow(struct dma *dma, uint64_t addr, uint64_t len)
         }
     }
     return NULL;
-}
-
-/* A host made a file shorter that is mapped here, or has no huge page left
- * for it.  mmap() is not on POSIX' list of what a handler may call, but it is
- * nothing but a system call. */
-static void
-dma_sigbus(int sig, siginfo_t *info, void *context)
-{
-    uint8_t *fault = info->si_addr;
-
-    (void) context;
-    for (struct dma *dma = all_dmas; dma; dma = dma->next) {
-        for (int i = 0; i < NICSIM_MAX_WINDOWS; i++) {
-            struct dma_window *w = &dma->windows[i];
-
-            if (w->len && fault >= w->mirror && fault < w->mirror + w->len) {
-                uint64_t page_size = UINT64_C(1) << w->page_shift;
-                uint8_t *page;
-
-                if (w->map) {
-                    page_size = w->map_page;
-                    page = fault - ((fault - w->map) & (page_size - 1));
-                } else {
-                    page = (uint8_t *) ((uintptr_t) fault & ~(page_size - 1));
-                }
-                *dma->broken = 1;
-                if (mmap(page, page_size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-                         | MAP_FIXED, -1, 0) != MAP_FAILED) {
-                    return;
-                }
-            }
-        }
-    }
-    /* Not a host's doing: die by it. */
-    signal(sig, SIG_DFL);
-    raise(sig);
-}
-
-/* Makes the process outlive files that hosts truncate.  To be called once, and
- * after EAL's initialization, which has a handler of its own. */
-void
-dma_catch_sigbus(void)
-{
-    struct sigaction sa;
-
-    memset(&sa, 0, sizeof sa);
-    sa.sa_sigaction = dma_sigbus;
-    sa.sa_flags = SA_SIGINFO;
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGBUS, &sa, NULL);
 }

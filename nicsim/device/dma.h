@@ -21,19 +21,20 @@
  *
  * Mapped pages stay valid when the host dies, since the mapping keeps the file
  * alive.  They do not when the host makes the file shorter after it was
- * mapped: that raises SIGBUS, upon which dma_sigbus() puts zeroed memory of
- * the device's in the place and marks the host, which is then disconnected.
+ * mapped: that raises SIGBUS, upon which guest/guest-sigbus.h puts zeroed
+ * memory of the device's in the window's place and marks whose it is: a host
+ * is then disconnected, a guest's queues stop.
  * (A file's length is checked when it is mapped, but a seal against shrinking
  * can't be insisted on: files in hugetlbfs and DPDK's memfds have none.) */
 
 #ifndef NICSIM_DMA_H
 #define NICSIM_DMA_H 1
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guest-sigbus.h"
 #include "nicsim/hw.h"
 
 struct dma_window {
@@ -43,18 +44,16 @@ struct dma_window {
     uint64_t *populated;                /* Bitmap of pages. */
     uint8_t *map;                       /* By dma_map_file(): what was
                                          * mapped, else NULL, ... */
-    uint64_t map_len;
-    uint64_t map_page;                  /* ... in pages of so many bytes. */
+    uint64_t map_len;                   /* ... as so many bytes. */
 };
 
 struct dma {
     struct dma_window *last;            /* Never NULL. */
     struct dma_window windows[NICSIM_MAX_WINDOWS];
-    volatile sig_atomic_t *broken;      /* Set to 1 by dma_sigbus(). */
-    struct dma *next, *prev;            /* In the list of all. */
+    struct guest_sigbus *sigbus;        /* Whose memory it is. */
 };
 
-void dma_init(struct dma *, volatile sig_atomic_t *broken);
+void dma_init(struct dma *, struct guest_sigbus *);
 void dma_uninit(struct dma *);
 int dma_window(struct dma *, const struct nicsim_mem_window *, char *why);
 int dma_map(struct dma *, const struct nicsim_mem_map *, const int *fds,
@@ -66,7 +65,6 @@ void dma_unmap_all(struct dma *);
 void *dma_at_most(struct dma *, uint64_t addr, uint64_t *len);
 uint64_t dma_address(const struct dma *, const void *);
 void *dma_at_slow(struct dma *, uint64_t addr, uint64_t len);
-void dma_catch_sigbus(void);
 
 static inline bool
 dma_is_populated(const struct dma_window *w, uint64_t page)

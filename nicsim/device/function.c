@@ -226,7 +226,7 @@ function_open(struct function *fn, struct host *host, int *fds, char *why)
 {
     struct nic *nic = fn->nic;
     struct function *held = fn->host ? fn : NULL;
-    struct epoll_event event = { .events = EPOLLIN };
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 
     if (!held && NICSIM_FN_KIND(fn->id) != NICSIM_FN_VF) {
         held = foreign_switch_function(nic, host);

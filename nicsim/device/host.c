@@ -126,7 +126,7 @@ host_accept(struct nic *nic)
             free(host);
             continue;
         }
-        dma_init(&host->dma, &host->broken);
+        dma_init(&host->dma, &host->sigbus);
         host->next = nic->hosts;
         nic->hosts = host;
     }
@@ -146,7 +146,7 @@ host_close(struct host *host)
         continue;
     }
     *hostp = host->next;
-    dma_uninit(&host->dma);
+    dma_unmap_all(&host->dma);
     close(host->fd);
     if (host->event_fd >= 0) {
         close(host->event_fd);
@@ -797,7 +797,7 @@ host_run(struct nic *nic, uint64_t now)
 
     for (host = nic->hosts; host; host = next) {
         next = host->next;
-        if (host->broken && !host->dead) {
+        if (guest_sigbus_is_broken(&host->sigbus) && !host->dead) {
             log_line("%s (pid %"PRIu32") took away memory that it had mapped: "
                      "disconnecting", host->program, host->pid);
             host->dead = true;

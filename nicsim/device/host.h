@@ -6,7 +6,6 @@
 #ifndef NICSIM_HOST_H
 #define NICSIM_HOST_H 1
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,7 +22,7 @@ struct host {
     int event_fd;                       /* Our end, or -1. */
     bool greeted;                       /* HELLO was there. */
     bool dead;                          /* To be closed soon. */
-    volatile sig_atomic_t broken;       /* It took mapped memory away. */
+    struct guest_sigbus sigbus;         /* Broken: it took memory away. */
     uint32_t pid;
     char program[NICSIM_NAME_LEN];
     struct dma dma;

@@ -25,8 +25,9 @@
 #include <rte_log.h>
 #include <rte_pause.h>
 
-#include "dma.h"
 #include "function.h"
+#include "guest-call.h"
+#include "guest-sigbus.h"
 #include "host.h"
 #include "log.h"
 #include "meter.h"
@@ -244,6 +245,24 @@ remove_socket(void)
     unlink(socket_path);
 }
 
+/* Makes the process outlive what guests and hosts do to the memory and to the
+ * eventfds that they share with it. */
+static void
+expect_harm(void)
+{
+    int error;
+
+    error = guest_sigbus_init();
+    if (error) {
+        fatal("SIGBUS can't be caught: %s", rte_strerror(error));
+    }
+    error = guest_call_init();
+    if (error) {
+        log_line("there is no asynchronous I/O (%s): a guest's hypervisor can "
+                 "make the NIC wait", rte_strerror(error));
+    }
+}
+
 /* Listens.  From now on drivers can connect, but they are not served yet. */
 static void
 start_listening(struct nic *nic)
@@ -363,11 +382,10 @@ serve_events(struct nic *nic, int signal_fd, int64_t usec)
             struct function *fn = (void *) (uintptr_t) (data - EV_DOORBELL);
             uint64_t rings;
 
-            if (fn->doorbell >= 0
-                && read(fn->doorbell, &rings, sizeof rings) < 0
-                && errno != EAGAIN) {
-                LOG_LIMITED("%s: doorbell: %s", function_name(fn),
-                            rte_strerror(errno));
+            /* The host has it too, and may do anything with it.  It need not
+             * be emptied. */
+            if (fn->doorbell >= 0) {
+                guest_kick_take(fn->doorbell, &rings);
             }
         } else {
             host_serve((void *) (uintptr_t) data, events[i].events);
@@ -499,7 +517,7 @@ main(int argc, char *argv[])
 
     start_listening(&nic);
     start_eal(&nic.opts);
-    dma_catch_sigbus();
+    expect_harm();
     wire_open(&nic);
     if (nic.opts.pidfile) {
         write_pidfile(nic.opts.pidfile);

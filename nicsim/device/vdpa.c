@@ -4,7 +4,6 @@
 #include "vdpa.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +64,8 @@ vdpa_name(const struct vdpa *vdpa)
 static int
 watch_kick(struct virtq *vq, bool on)
 {
-    struct epoll_event event = { .events = EPOLLIN };
+    /* Each kick is told of once, also if virtq_kicked() cannot take it. */
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
     int epoll_fd = vq->vdpa->fn->nic->epoll_fd;
 
     if (on == vq->watched || vq->kick_fd < 0) {
@@ -148,8 +148,8 @@ vdpa_open(struct function *fn, struct host *host,
     memset(vdpa, 0, sizeof *vdpa);
     vdpa->fn = fn;
     vdpa->open = true;
-    dma_init(&vdpa->dma, &vdpa->gone);
-    dma_init(&vdpa->log_dma, &vdpa->gone);
+    dma_init(&vdpa->dma, &vdpa->sigbus);
+    dma_init(&vdpa->log_dma, &vdpa->sigbus);
     for (uint16_t i = 0; i < NICSIM_MAX_VQS; i++) {
         virtq_init(&vdpa->vqs[i], vdpa, i);
     }
@@ -204,8 +204,8 @@ vdpa_close(struct function *fn)
         close_fd(&vdpa->vqs[i].kick_fd);
         close_fd(&vdpa->vqs[i].call_fd);
     }
-    dma_uninit(&vdpa->dma);
-    dma_uninit(&vdpa->log_dma);
+    dma_unmap_all(&vdpa->dma);
+    dma_unmap_all(&vdpa->log_dma);
     vdpa->log = NULL;
     vdpa->open = false;
     log_line("%s: closed by %s (pid %"PRIu32")", function_name(fn),
@@ -244,7 +244,7 @@ set_memory(struct vdpa *vdpa, const struct nicsim_vdpa_mem *mem,
         }
     }
     vdpa->n_regions = mem->n;
-    vdpa->gone = 0;
+    vdpa->sigbus.broken = false;
     return 0;
 }
 
@@ -271,18 +271,14 @@ set_log(struct vdpa *vdpa, const struct nicsim_vdpa_log *log, const int *fds,
     return error;
 }
 
-/* Returns 0 if 'fd', a kick or call fd, is one, and will not make us wait.
- * Otherwise returns a positive errno with the reason in 'why'. */
+/* Returns 0 if 'fd', a kick or call fd, is one.  Otherwise returns a positive
+ * errno with the reason in 'why'. */
 static int
 check_eventfd(int fd, char *why)
 {
     /* Another kind of file could block the NIC, or do anything. */
     if (!guest_file_is_eventfd(fd)) {
         return refuse(EINVAL, why, "a kick or call fd is not an eventfd");
-    }
-    if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK)) {
-        return refuse(errno, why, "can't make an eventfd non-blocking: %s",
-                      rte_strerror(errno));
     }
     return 0;
 }
@@ -454,7 +450,7 @@ vdpa_start(struct vdpa *vdpa, struct nicsim_vdpa_state *state, char *why)
         return refuse(EINVAL, why, "features %#"PRIx64" were not offered",
                       unknown);
     }
-    if (vdpa->gone) {
+    if (guest_sigbus_is_broken(&vdpa->sigbus)) {
         return refuse(EFAULT, why, "memory that was mapped is gone");
     }
     vdpa->started = true;
@@ -632,7 +628,8 @@ vdpa_check_memory(struct nic *nic)
     for (uint32_t i = 0; i < nic->opts.n_vfs; i++) {
         struct vdpa *vdpa = nic->vfs[i].vdpa;
 
-        if (unlikely(vdpa && vdpa->started && vdpa->gone)) {
+        if (unlikely(vdpa && vdpa->started
+                     && guest_sigbus_is_broken(&vdpa->sigbus))) {
             vdpa_memory_gone(vdpa);
         }
     }

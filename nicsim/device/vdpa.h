@@ -17,7 +17,6 @@
 #ifndef NICSIM_VDPA_H
 #define NICSIM_VDPA_H 1
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <rte_branch_prediction.h>
@@ -46,7 +45,7 @@ struct vdpa {
     struct dma dma;                     /* The guest's memory ... */
     struct dma log_dma;                 /* ... and where 'log' is. */
     uint32_t n_regions;
-    volatile sig_atomic_t gone;         /* Set if memory was taken away. */
+    struct guest_sigbus sigbus;         /* Broken: memory was taken away. */
     struct virtq vqs[NICSIM_MAX_VQS];
 };
 

@@ -5,11 +5,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <rte_errno.h>
 
+#include "guest-call.h"
 #include "log.h"
 #include "nicsim/vdpa-format.h"
 #include "vdpa.h"
@@ -115,7 +115,8 @@ virtq_error(struct virtq *vq, enum nicsim_vq_error error)
 void
 virtq_break(struct virtq *vq, enum nicsim_vq_error error)
 {
-    if (vq->vdpa->gone && error != NICSIM_VQ_MEMORY_GONE) {
+    if (guest_sigbus_is_broken(&vq->vdpa->sigbus)
+        && error != NICSIM_VQ_MEMORY_GONE) {
         /* What makes no sense are the zeros that took the memory's place. */
         vdpa_memory_gone(vq->vdpa);
         return;
@@ -211,13 +212,12 @@ virtq_fetch_indirect(struct virtq *vq, bool write, struct virtq_chain *c,
 void
 virtq_call(struct virtq *vq)
 {
-    static const uint64_t one = 1;
-
     if (vq->call_fd >= 0) {
-        /* EAGAIN: nobody has taken the last 2**64 - 2 interrupts. */
-        if (write(vq->call_fd, &one, sizeof one) < 0 && errno != EAGAIN) {
+        int error = guest_call(vq->call_fd);
+
+        if (error) {
             LOG_LIMITED("%s: virtqueue %u: call: %s", vdpa_name(vq->vdpa),
-                        vq->index, rte_strerror(errno));
+                        vq->index, rte_strerror(error));
         }
         vq->calls++;
     }
@@ -229,8 +229,16 @@ virtq_kicked(struct virtq *vq)
 {
     uint64_t n;
 
-    if (vq->kick_fd >= 0 && read(vq->kick_fd, &n, sizeof n) == sizeof n) {
-        vq->kicks += n;
+    if (vq->kick_fd >= 0) {
+        switch (guest_kick_take(vq->kick_fd, &n)) {
+        case 0:
+            vq->kicks += n;
+            break;
+
+        case EOPNOTSUPP:
+            vq->kicks++;
+            break;
+        }
     }
 }
 

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <linux/vhost_types.h>
@@ -17,6 +16,7 @@
 #include <rte_errno.h>
 #include <rte_vhost.h>
 
+#include "guest-call.h"
 #include "nicsim-host.h"
 #include "nicsim-log.h"
 #include "nicsim-vdpa.h"
@@ -219,7 +219,7 @@ give_vring(struct nicsim_vdpa *vdpa, uint16_t queue,
     if (!error && v.callfd >= 0) {
         /* The NIC may have used the old interrupt after the hypervisor looked
          * there for the last time, or died before it used it. */
-        eventfd_write(v.callfd, 1);
+        guest_call(v.callfd);
     }
     return error;
 }

@@ -5,11 +5,9 @@
 #include <config.h>
 #include "vdpa-guest-memory.h"
 
-#include <signal.h>
-#include <sys/mman.h>
-
 #include <rte_vhost.h>
 
+#include "guest-call.h"
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
 #include "util.h"
@@ -19,17 +17,12 @@ VLOG_DEFINE_THIS_MODULE(vdpa_guest_memory);
 /* Page of a guest's memory, for which the log has a bit. */
 #define LOG_PAGE 4096
 
-/* What the calling thread does with a guest's memory. */
-static __thread volatile sig_atomic_t touching;
-static __thread volatile sig_atomic_t missed;
-
-static struct sigaction former_action;
-
-/* Returns the memory of librte_vhost's guest 'vid', that negotiated
- * 'features', for the caller to free, or NULL if there is none.  To be called
+/* Returns the memory of librte_vhost's guest 'vid', that negotiated 'features'
+ * and has 'share', for the caller to free, or NULL if there is none.  To be called
  * from librte_vhost's callbacks while the guest has memory. */
 struct vdpa_guest_memory *
-vdpa_guest_memory_create(int vid, uint64_t features)
+vdpa_guest_memory_create(int vid, uint64_t features,
+                         const struct vdpa_guest_share *share)
 {
     struct vdpa_guest_memory *memory;
     struct rte_vhost_memory *table;
@@ -39,6 +32,7 @@ vdpa_guest_memory_create(int vid, uint64_t features)
         return NULL;
     }
     memory = xzalloc(sizeof *memory);
+    memory->share = share;
     for (uint32_t i = 0; i < MIN(table->nregions, VDPA_MAX_REGIONS); i++) {
         const struct rte_vhost_mem_region *r = &table->regions[i];
 
@@ -95,66 +89,113 @@ vdpa_guest_memory_log__(const struct vdpa_guest_memory *memory, uint64_t gpa,
     }
 }
 
-/* mmap() is not among what POSIX lets a signal's handler call, but it is
- * nothing more than a system call.  Pages of a file on a hugetlbfs can be
- * replaced as a whole only. */
-static void
-handle_sigbus(int sig OVS_UNUSED, siginfo_t *info, void *context OVS_UNUSED)
-{
-    static const unsigned int page_shifts[] = { 12, 16, 21, 30 };
+/* What is mapped
+ * ============== */
 
-    for (size_t i = 0; touching && i < ARRAY_SIZE(page_shifts); i++) {
-        uintptr_t size = (uintptr_t) 1 << page_shifts[i];
-        uintptr_t page = (uintptr_t) info->si_addr & ~(size - 1);
-
-        if (mmap((void *) page, size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-                 0) != MAP_FAILED) {
-            missed = true;
-            return;
-        }
-    }
-
-    /* It comes again, to whom it came before. */
-    sigaction(SIGBUS, &former_action, NULL);
-}
-
-/* Has vdpa_guest_memory_begin() work.  May be called more than once, from the
- * main thread, after DPDK's initialization, that has a handler of its own. */
+/* Has a hypervisor that takes memory away, or does to an eventfd what it
+ * likes, harm nobody but its guest.  May be called more than once, from the
+ * main thread, before DPDK is initialized, that catches SIGBUS itself. */
 void
-vdpa_guest_memory_catch_sigbus(void)
+vdpa_guest_memory_init(void)
 {
     static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
 
     if (ovsthread_once_start(&once)) {
-        struct sigaction action;
+        int error = guest_sigbus_init();
 
-        memset(&action, 0, sizeof action);
-        action.sa_sigaction = handle_sigbus;
-        action.sa_flags = SA_SIGINFO;
-        sigemptyset(&action.sa_mask);
-        if (sigaction(SIGBUS, &action, &former_action)) {
+        if (error) {
             VLOG_WARN("SIGBUS cannot be caught (%s): a hypervisor that "
                       "shortens a guest's memory ends this process",
-                      ovs_strerror(errno));
+                      ovs_strerror(error));
+        }
+        error = guest_call_init();
+        if (error) {
+            VLOG_WARN("guests cannot be interrupted by asynchronous I/O (%s): "
+                      "a hypervisor can stop a PMD thread.  Raise "
+                      "fs.aio-max-nr, or use a kernel with AIO",
+                      ovs_strerror(error));
         }
         ovsthread_once_done(&once);
     }
 }
 
-/* The calling thread is going to touch the memory of a guest. */
-void
-vdpa_guest_memory_begin(void)
+/* Adds the mappings that librte_vhost has for its guest 'vid' to 'share'. */
+static void
+share_add(struct vdpa_guest_share *share, int vid)
 {
-    missed = false;
-    touching = true;
+    struct rte_vhost_memory *table;
+    uint64_t log_base, log_size;
+
+    guest_sigbus_remove(&share->sigbus, NULL);
+    share->sigbus.n_files = 0;
+    if (share->has_memory && !rte_vhost_get_mem_table(vid, &table)) {
+        for (uint32_t i = 0; i < table->nregions; i++) {
+            const struct rte_vhost_mem_region *r = &table->regions[i];
+            struct guest_file file;
+
+            guest_sigbus_add(&share->sigbus, r->mmap_addr, r->mmap_size);
+            if (!guest_file_examine(r->fd, &file)) {
+                guest_sigbus_add_file(&share->sigbus, &file);
+            }
+        }
+        free(table);
+    }
+    if (share->has_log && !rte_vhost_get_log_base(vid, &log_base, &log_size)
+        && log_base) {
+        uint64_t page_size = share->log_file.page_size;
+
+        guest_sigbus_add(&share->sigbus, (void *) (uintptr_t) log_base,
+                         ROUND_UP(log_size, page_size));
+        guest_sigbus_add_file(&share->sigbus, &share->log_file);
+    }
 }
 
-/* The calling thread has done so.  Returns false if some of the memory was not
- * there. */
-bool
-vdpa_guest_memory_end(void)
+/* Is to be called before librte_vhost deals with a message that came with the
+ * 'n_fds' files 'fds', and after which it may have other mappings than before
+ * if 'remaps' is true. */
+void
+vdpa_guest_share_before_message(struct vdpa_guest_share *share, bool remaps,
+                                const int *fds, unsigned int n_fds)
 {
-    touching = false;
-    return !missed;
+    for (unsigned int i = 0; remaps && i < n_fds; i++) {
+        struct guest_file file;
+
+        if (!guest_file_examine(fds[i], &file)) {
+            guest_sigbus_add_file(&share->sigbus, &file);
+            share->last_file = file;
+        }
+    }
+    if (remaps) {
+        guest_sigbus_remove(&share->sigbus, NULL);
+    }
+    guest_sigbus_expect(&share->sigbus);
+}
+
+/* Is to be called after librte_vhost has dealt with a message of its guest
+ * 'vid', with 'remaps' as before.  'memory' is true if that was SET_MEM_TABLE,
+ * and 'log' if it was SET_LOG_BASE. */
+void
+vdpa_guest_share_after_message(struct vdpa_guest_share *share, int vid,
+                               bool remaps, bool memory, bool log)
+{
+    if (remaps) {
+        if (log) {
+            share->has_log = true;
+            share->log_file = share->last_file;
+        } else {
+            share->has_memory = memory;
+        }
+        share_add(share, vid);
+    }
+    guest_sigbus_expect(NULL);
+}
+
+/* Is to be called when the connection ends, before librte_vhost unmaps what
+ * there is, when no other thread uses it any more. */
+void
+vdpa_guest_share_end(struct vdpa_guest_share *share)
+{
+    guest_sigbus_expect(NULL);
+    guest_sigbus_remove(&share->sigbus, NULL);
+    memset(share, 0, sizeof *share);
 }

@@ -20,21 +20,25 @@
  * ------------------------
  *
  * The hypervisor may make the file shorter that it shares, and reading beyond
- * its end raises SIGBUS.  A thread that calls vdpa_guest_memory_begin() before
- * it touches a guest's memory is given pages of zeros in place of what is
- * missing, and is told so by vdpa_guest_memory_end(): the guest loses its
- * connection, and the process goes on.  Elsewhere SIGBUS ends the process, as
- * always.
+ * its end raises SIGBUS.  guest/guest-sigbus.h says how this costs the guest
+ * alone.  For this, a 'struct vdpa_guest_share' keeps account of what
+ * librte_vhost has mapped of a guest, in both modes: what the relay,
+ * librte_vhost, or a vDPA device's driver does with it.  Whoever serves the
+ * guest asks vdpa_guest_share_is_broken() in between, and ends the connection.
  *
  * Thread-safety
  * -------------
  *
- * Any thread may read a 'struct vdpa_guest_memory' and log to it. */
+ * Any thread may read a 'struct vdpa_guest_memory', log to it, and call
+ * vdpa_guest_share_is_broken().  The other functions for a 'struct
+ * vdpa_guest_share' are called from librte_vhost's callbacks, one at a
+ * time. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guest-sigbus.h"
 #include "openvswitch/compiler.h"
 
 /* Regions of memory that librte_vhost lets a hypervisor share. */
@@ -46,7 +50,18 @@ struct vdpa_guest_region {
     uint8_t *map;               /* Where this process sees it. */
 };
 
+/* What a guest shares with this process, by librte_vhost.  All zeros, if that
+ * is nothing. */
+struct vdpa_guest_share {
+    struct guest_sigbus sigbus;
+    struct guest_file last_file; /* That came with a message. */
+    struct guest_file log_file; /* If 'has_log'. */
+    bool has_memory;
+    bool has_log;
+};
+
 struct vdpa_guest_memory {
+    const struct vdpa_guest_share *share;
     unsigned int n_regions;
     struct vdpa_guest_region regions[VDPA_MAX_REGIONS];
 
@@ -55,11 +70,23 @@ struct vdpa_guest_memory {
     uint64_t log_size;          /* In bytes. */
 };
 
-struct vdpa_guest_memory *vdpa_guest_memory_create(int vid, uint64_t features);
+void vdpa_guest_memory_init(void);
 
-void vdpa_guest_memory_catch_sigbus(void);
-void vdpa_guest_memory_begin(void);
-bool vdpa_guest_memory_end(void);
+void vdpa_guest_share_before_message(struct vdpa_guest_share *, bool remaps,
+                                     const int *fds, unsigned int n_fds);
+void vdpa_guest_share_after_message(struct vdpa_guest_share *, int vid,
+                                    bool remaps, bool memory, bool log);
+void vdpa_guest_share_end(struct vdpa_guest_share *);
+
+/* Returns true if memory that 'share' is about was not there. */
+static inline bool
+vdpa_guest_share_is_broken(const struct vdpa_guest_share *share)
+{
+    return guest_sigbus_is_broken(&share->sigbus);
+}
+
+struct vdpa_guest_memory *vdpa_guest_memory_create(
+    int vid, uint64_t features, const struct vdpa_guest_share *);
 
 /* Returns where the guest's address 'gpa' is mapped, or NULL if it has no
  * memory there.  Reduces '*lenp', that must not be 0, to the number of bytes

@@ -5,7 +5,6 @@
 #include <config.h>
 #include "vdpa-vhost-ring.h"
 
-#include <fcntl.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -155,14 +154,6 @@ vhost_start_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring)
     setup.size = vring.size;
     setup.position = position;
     setup.call_fd = vring.callfd;
-    if (setup.call_fd >= 0) {
-        /* No thread that moves packets is to wait for whoever reads it. */
-        int flags = fcntl(setup.call_fd, F_GETFL);
-
-        if (flags >= 0) {
-            fcntl(setup.call_fd, F_SETFL, flags | O_NONBLOCK);
-        }
-    }
     if (!vdpa_virtq_start(&vhost->virtqs[ring], &setup, &reason)) {
         VLOG_WARN_RL(&rl, "%s: queue %u of the guest on %s cannot be used: %s",
                      vhost->name, ring, vhost->path, reason);
@@ -200,7 +191,8 @@ vhost_update_memory(struct vdpa_vhost *vhost, int vid, bool has_memory)
     vhost->memory = NULL;
     if (has_memory) {
         rte_vhost_get_negotiated_features(vid, &features);
-        vhost->memory = vdpa_guest_memory_create(vid, features);
+        vhost->memory = vdpa_guest_memory_create(vid, features,
+                                                 &vhost->share);
     }
 }
 

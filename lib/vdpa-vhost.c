@@ -32,6 +32,22 @@ COVERAGE_DEFINE(vdpa_guest_disconnected);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
 
+/* A message with the files that came with it, as DPDK 22.11 hands it to
+ * before_message() and after_message(). */
+struct vhost_message_context {
+    uint8_t msg[644];
+    int fds[VDPA_MESSAGE_MAX_FILES];
+    int n_fds;
+};
+
+/* Returns true if librte_vhost maps or unmaps memory because of 'msg'. */
+static bool
+message_remaps(const struct vdpa_message *msg)
+{
+    return (msg->request == VDPA_REQUEST_SET_MEM_TABLE
+            || msg->request == VDPA_REQUEST_SET_LOG_BASE);
+}
+
 /* All sockets, by librte_vhost's path, which is all that its callbacks
  * know. */
 static struct ovs_mutex vhosts_mutex = OVS_MUTEX_INITIALIZER;
@@ -142,6 +158,17 @@ vhost_before_message(struct vdpa_vhost *vhost, const struct vdpa_message *msg)
     }
 }
 
+/* Has librte_vhost end the connection of 'vhost', whose memory is not there,
+ * because of 'msg': it keeps those that are told of a failure. */
+static enum rte_vhost_msg_result
+end_connection(const struct vdpa_vhost *vhost, struct vdpa_message *msg)
+{
+    VLOG_WARN_RL(&rl, "%s: the connection to %s is ended: "
+                 VDPA_VIRTQ_NO_MEMORY, vhost->name, vhost->path);
+    msg->flags &= ~VDPA_MESSAGE_NEED_REPLY;
+    return RTE_VHOST_MSG_RESULT_ERR;
+}
+
 static enum rte_vhost_msg_result
 before_message(int vid, void *msg_)
 {
@@ -157,12 +184,18 @@ before_message(int vid, void *msg_)
     } else if (vhost && !vhost->device) {
         vhost_before_message(vhost, msg);
     }
+    if (vhost) {
+        const struct vhost_message_context *context = msg_;
+
+        vdpa_guest_share_before_message(&vhost->share, message_remaps(msg),
+                                        context->fds, MAX(context->n_fds, 0));
+        if (vdpa_guest_share_is_broken(&vhost->share)) {
+            result = end_connection(vhost, msg);
+        }
+    }
     if (quiescent) {
         ovsrcu_quiesce_start();
     }
-
-    /* librte_vhost looks into rings. */
-    vdpa_guest_memory_begin();
     return result;
 }
 
@@ -172,11 +205,20 @@ static enum rte_vhost_msg_result
 after_message(int vid, void *msg_)
 {
     const struct vdpa_message *msg = msg_;
+    enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
     bool quiescent = ovsrcu_is_quiescent();
     bool resume;
 
-    vdpa_guest_memory_end();
+    if (vhost) {
+        vdpa_guest_share_after_message(
+            &vhost->share, vid, message_remaps(msg),
+            msg->request == VDPA_REQUEST_SET_MEM_TABLE,
+            msg->request == VDPA_REQUEST_SET_LOG_BASE);
+        if (vdpa_guest_share_is_broken(&vhost->share)) {
+            result = end_connection(vhost, msg_);
+        }
+    }
     if (vhost && !vhost->device) {
         ovs_mutex_lock(&vhost->mutex);
         if (msg->request == VDPA_REQUEST_SET_MEM_TABLE) {
@@ -191,7 +233,7 @@ after_message(int vid, void *msg_)
     if (quiescent) {
         ovsrcu_quiesce_start();
     }
-    return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+    return result;
 }
 
 static const struct rte_vhost_user_extern_ops message_ops = {
@@ -231,6 +273,7 @@ destroy_connection(int vid)
     struct vdpa_vhost *vhost = vhost_from_vid(vid);
 
     if (vhost) {
+        vdpa_guest_share_end(&vhost->share);
         ovs_mutex_lock(&vhost->mutex);
         vhost->guest_left = true;
         vdpa_vhost_tell(vhost);
@@ -304,6 +347,9 @@ destroy_device(int vid)
         vdpa_vhost_stop_rings(vhost, vid, started);
         free(vhost->memory);
         vhost->memory = NULL;
+    }
+    if (vhost && vhost->closing) {
+        vdpa_guest_share_end(&vhost->share);
     }
     if (quiescent) {
         ovsrcu_quiesce_start();
@@ -501,7 +547,7 @@ vdpa_vhost_open(const struct vdpa_vhost_config *config,
     atomic_init(&vhost->told_stopped, 0);
     atomic_init(&vhost->changed, false);
     atomic_init(&vhost->announce, false);
-    vdpa_guest_memory_catch_sigbus();
+    vdpa_guest_memory_init();
 
     /* The callbacks must find the port before the first guest can come. */
     ovs_mutex_lock(&vhosts_mutex);
@@ -540,9 +586,11 @@ vdpa_vhost_close(struct vdpa_vhost *vhost)
 
     /* librte_vhost waits here for a callback that is running, and that one may
      * be waiting for this thread to quiesce. */
+    vhost->closing = true;
     ovsrcu_quiesce_start();
     rte_vhost_driver_unregister(vhost->vhost_path);
     ovsrcu_quiesce_end();
+    vdpa_guest_share_end(&vhost->share);
     vhost_free(vhost);
 }
 

@@ -43,6 +43,7 @@
 #include "ovs-thread.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/types.h"
+#include "vdpa-guest-memory.h"
 #include "vdpa-vf.h"
 #include "vdpa-virtq.h"
 
@@ -83,6 +84,8 @@ struct vdpa_vhost {
      * otherwise librte_vhost's callbacks' own, as is 'memory'. */
     struct vdpa_virtq virtqs[VDPA_MAX_RINGS];
     struct vdpa_guest_memory *memory;
+    struct vdpa_guest_share share;
+    bool closing;               /* By vdpa_vhost_close(). */
 
     struct ovs_mutex mutex;
     int vid OVS_GUARDED;                /* -1 if no guest is there. */

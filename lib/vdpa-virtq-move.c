@@ -229,11 +229,10 @@ vdpa_virtq_receive(struct vdpa_virtq *vq, struct rte_mempool *pool,
 {
     unsigned int n_avail, n = 0;
 
-    if (OVS_UNLIKELY(vdpa_virtq_stopped(vq))) {
+    if (OVS_UNLIKELY(vdpa_virtq_stopped(vq)) || virtq_lacks_memory(vq)) {
         return 0;
     }
     vq->work = 0;
-    vdpa_guest_memory_begin();
     n_avail = count_avail(vq, MIN(max, VDPA_VIRTQ_BURST));
     if (n_avail && !rte_pktmbuf_alloc_bulk(pool, pkts, n_avail)) {
         n = receive_burst(vq, pool, linear, pkts, n_avail);
@@ -241,9 +240,7 @@ vdpa_virtq_receive(struct vdpa_virtq *vq, struct rte_mempool *pool,
             rte_pktmbuf_free_bulk(pkts + n, n_avail - n);
         }
     }
-    if (OVS_UNLIKELY(!vdpa_guest_memory_end())) {
-        virtq_break(vq, VDPA_VIRTQ_NO_MEMORY);
-    }
+    virtq_lacks_memory(vq);
     return n;
 }
 
@@ -479,11 +476,10 @@ vdpa_virtq_send(struct vdpa_virtq *vq, struct rte_mbuf *const *pkts,
     unsigned int n_avail = vq->size, i;
     unsigned int n_used = 0;
 
-    if (OVS_UNLIKELY(vdpa_virtq_stopped(vq))) {
+    if (OVS_UNLIKELY(vdpa_virtq_stopped(vq)) || virtq_lacks_memory(vq)) {
         return 0;
     }
     vq->work = 0;
-    vdpa_guest_memory_begin();
     if (!vq->packed && !split_count_avail(vq, &n_avail)) {
         n = 0;
     }
@@ -507,8 +503,6 @@ vdpa_virtq_send(struct vdpa_virtq *vq, struct rte_mbuf *const *pkts,
         }
         virtq_call(vq, n_used);
     }
-    if (OVS_UNLIKELY(!vdpa_guest_memory_end())) {
-        virtq_break(vq, VDPA_VIRTQ_NO_MEMORY);
-    }
+    virtq_lacks_memory(vq);
     return i;
 }

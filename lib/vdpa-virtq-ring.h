@@ -51,6 +51,19 @@ virtq_break(struct vdpa_virtq *vq, const char *reason)
     atomic_store_relaxed(&vq->stopped, reason);
 }
 
+/* Stops 'vq' and returns true if its guest's memory is not there.  To be asked
+ * before anything is taken from it and after something was: what is read in
+ * between may be zeros in place of what was there. */
+static inline bool
+virtq_lacks_memory(struct vdpa_virtq *vq)
+{
+    if (OVS_UNLIKELY(vdpa_guest_share_is_broken(vq->memory->share))) {
+        virtq_break(vq, VDPA_VIRTQ_NO_MEMORY);
+        return true;
+    }
+    return false;
+}
+
 /* Available buffers
  * ----------------- */
 

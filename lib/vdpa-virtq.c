@@ -120,7 +120,6 @@ vdpa_virtq_start(struct vdpa_virtq *vq, const struct vdpa_virtq_setup *setup,
         return false;
     }
 
-    vdpa_guest_memory_begin();
     if (vq->packed) {
         uint16_t position = guest_position_find(
             vq->packed_desc, vq->size, setup->position,
@@ -134,7 +133,7 @@ vdpa_virtq_start(struct vdpa_virtq *vq, const struct vdpa_virtq_setup *setup,
     }
     want_kicks(vq, false);
     takes_calls = virtq_takes_calls(vq);
-    if (!vdpa_guest_memory_end()) {
+    if (vdpa_guest_share_is_broken(vq->memory->share)) {
         *reasonp = VDPA_VIRTQ_NO_MEMORY;
         return false;
     }
@@ -151,10 +150,7 @@ vdpa_virtq_start(struct vdpa_virtq *vq, const struct vdpa_virtq_setup *setup,
 uint16_t
 vdpa_virtq_stop(struct vdpa_virtq *vq)
 {
-    vdpa_guest_memory_begin();
     want_kicks(vq, true);
-    vdpa_guest_memory_end();
-
     free(vq->shadow);
     vq->shadow = NULL;
     vq->memory = NULL;

@@ -41,8 +41,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/eventfd.h>
 
+#include "guest-call.h"
 #include "ovs-atomic.h"
 
 struct rte_mbuf;
@@ -141,7 +141,7 @@ static inline void
 vdpa_virtq_interrupt(const struct vdpa_virtq *vq)
 {
     if (vq->call_fd >= 0) {
-        eventfd_write(vq->call_fd, 1);
+        guest_call(vq->call_fd);
     }
 }
 

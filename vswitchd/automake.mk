@@ -28,6 +28,7 @@ vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
 	-Wl,--wrap=netdev_set_policing \
 	-Wl,--wrap=netdev_set_qos \
 	-Wl,--wrap=xnanosleep_no_quiesce \
+	-Wl,--export-dynamic-symbol=sigaction \
 	-Wl,-Map=vswitchd/ovs-vswitchd.map -Wl,--cref
 vswitchd_ovs_vswitchd_LDADD = \
 	$(OVS_VSWITCHD_OBJS) lib/libdpdkvdpa.la $(OVS_LIBADD) \
@@ -53,7 +54,8 @@ SEAMS = \
 	netdev_turn_flags_off:libofproto_la-ofproto.o \
 	netdev_set_policing:bridge.o \
 	netdev_set_qos:bridge.o \
-	xnanosleep_no_quiesce:dpif-netdev.o
+	xnanosleep_no_quiesce:dpif-netdev.o \
+	=sigaction:librte_eal.so
 
 ALL_LOCAL += vswitchd/seams-checked
 vswitchd/seams-checked: vswitchd/ovs-vswitchd$(EXEEXT) vswitchd/check-seams

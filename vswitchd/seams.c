@@ -17,14 +17,18 @@
  * seam that must have been passed by then was, or ovs-vswitchd stops and says
  * which one was not.
  *
- * All seams are those of OVS 3.1.x. */
+ * All seams are those of OVS 3.1.x, but for sigaction(), which is one of the C
+ * library's. */
 
 #include <config.h>
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 
 #include "dpdk.h"
 #include "dpif.h"
+#include "guest-sigbus.h"
 #include "netdev-dpdk.h"
 #include "netdev-dpdkvdpa.h"
 #include "netdev-offload-provider.h"
@@ -37,6 +41,7 @@
 #include "offload-provider.h"
 #include "offload-sample.h"
 #include "util.h"
+#include "vdpa-guest-memory.h"
 #include "vdpa-relay.h"
 
 /* Which seams, of those that starting up passes, were passed. */
@@ -63,6 +68,37 @@ static struct start_seam start_seams[N_START_SEAMS] = {
 
 static const struct netdev_class *dpdk_class;
 
+/* sigaction(), from DPDK's librte_eal: rte_malloc() and others, in any thread,
+ * while DPDK's heap grows by a page, in DPDK 17.11 and later, and
+ * rte_dev_hotplug_handle_enable().
+ *
+ * A guest's hypervisor can make any access to the guest's memory raise SIGBUS,
+ * which guest/guest-sigbus.h deals with.  DPDK's handler, which takes the
+ * place of ours for a moment, would jump to the stack of the thread that
+ * installed it, whichever thread it runs in.
+ *
+ * This is no --wrap, which has no effect on calls from shared libraries: the
+ * executable's function is found before the C library's, since the linker
+ * exports it (see automake.mk). */
+typedef int sigaction_func(int, const struct sigaction *, struct sigaction *);
+
+int
+sigaction(int signum, const struct sigaction *new, struct sigaction *old)
+{
+    static sigaction_func *real;
+    sigaction_func *f;
+
+    if (signum == SIGBUS && guest_sigbus_is_caught()) {
+        return guest_sigbus_action(new, old);
+    }
+    f = __atomic_load_n(&real, __ATOMIC_RELAXED);
+    if (!f) {
+        f = (sigaction_func *) (uintptr_t) dlsym(RTLD_NEXT, "sigaction");
+        __atomic_store_n(&real, f, __ATOMIC_RELAXED);
+    }
+    return f(signum, new, old);
+}
+
 static void
 check_start_seams(void)
 {
@@ -73,12 +109,19 @@ check_start_seams(void)
                       start_seams[i].symbol);
         }
     }
+
+    /* What libraries find. */
+    if (dlsym(RTLD_DEFAULT, "sigaction") != (void *) (uintptr_t) sigaction) {
+        ovs_abort(0, "seam sigaction is not attached: this ovs-vswitchd was "
+                  "not linked as the dpdkvdpa plugin needs it");
+    }
 }
 
 /* dpdk_init(), from vswitchd/bridge.c, with every change of the database.
  *
  * Once DPDK is initialized, all seams of starting up must have been passed.
- * This is also where other_config can be seen. */
+ * This is also where other_config can be seen.  SIGBUS is caught before DPDK
+ * has threads that catch it. */
 void __real_dpdk_init(const struct smap *);
 void __wrap_dpdk_init(const struct smap *);
 
@@ -88,6 +131,7 @@ __wrap_dpdk_init(const struct smap *config)
     static bool checked = false;
 
     start_seams[SEAM_DPDK_INIT].passed = true;
+    vdpa_guest_memory_init();
     __real_dpdk_init(config);
     offload_port_settings_configure(config);
     if (!checked && dpdk_available()) {

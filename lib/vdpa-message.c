@@ -531,8 +531,11 @@ vdpa_message_done(struct vdpa_dialogue *d, const struct vdpa_message *msg)
         break;
 
     case VDPA_REQUEST_RESET_OWNER:
-        /* librte_vhost forgets all that was negotiated. */
-        vdpa_dialogue_init(d, d->n_pairs);
+        /* librte_vhost forgets features and memory.  Some front ends
+         * (rust-vmm) begin again from there, and neither own nor negotiate
+         * anew. */
+        d->has_features = d->has_memory = false;
+        d->features = d->memory_end = 0;
         break;
 
     case VDPA_REQUEST_SET_FEATURES:

@@ -28,6 +28,7 @@ EXTRA_DIST += \
 TESTSUITE_AT += tests/guest-faults.at
 TESTSUITE_AT += tests/streams.at
 EXTRA_DIST += tests/streams.py
+TESTSUITE_AT += tests/guest-faults.at tests/hypervisor-faults.at
 TESTSUITE_AT += tests/vdpa-message.at
 TESTSUITE_AT += tests/guest-faults.at tests/guest-memory.at
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
@@ -36,7 +37,9 @@ EXTRA_DIST += \
 	tests/soak \
 	tests/traffic.py \
 	tests/fusefs.py \
+	tests/fuse_file.py \
 	tests/guest_faults.py \
+	tests/hypervisor_faults.py \
 	tests/vhost-dialogues \
 	tests/guest_memory.py \
 	tests/vhost_guest.py \

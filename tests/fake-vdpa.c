@@ -21,6 +21,7 @@
  *     version    VIRTIO_F_VERSION_1 is missing
  *     block      it is a block device
  *     conf       a guest is refused
+ *     notify     nothing, but the hypervisor is asked to map doorbells
  *     vanish     the device is unplugged once it has served a guest
  *     remove     the device does not let itself be removed, the first time
  *     ethdev     the Ethernet device fails to be probed
@@ -41,6 +42,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bus_vdev_driver.h>
 #include <ethdev_driver.h>
@@ -55,7 +57,7 @@
 
 static const char *const steps[] = {
     "probe", "class", "nothing", "queues", "features", "protocol", "version",
-    "block", "conf", "vanish", "remove", "ethdev",
+    "block", "conf", "notify", "vanish", "remove", "ethdev",
 };
 
 static const char *const stat_names[] = {
@@ -146,6 +148,11 @@ fake_get_protocol_features(struct rte_vdpa_device *vdpa, uint64_t *features)
     *features = (UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ
                  | UINT64_C(1) << VHOST_USER_PROTOCOL_F_NET_MTU
                  | UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK);
+    if (fails(fake_find(vdpa), "notify")) {
+        *features |= (UINT64_C(1) << VHOST_USER_PROTOCOL_F_SLAVE_REQ
+                      | UINT64_C(1) << VHOST_USER_PROTOCOL_F_SLAVE_SEND_FD
+                      | UINT64_C(1) << VHOST_USER_PROTOCOL_F_HOST_NOTIFIER);
+    }
     return fails(fake_find(vdpa), "protocol") ? -1 : 0;
 }
 
@@ -180,6 +187,10 @@ fake_dev_conf(int vid)
         return -1;
     }
     fake->configured = 1;
+    if (fails(fake, "notify")) {
+        LOG(&fake->vdev->device, "doorbells: %d",
+            rte_vhost_host_notifier_ctrl(vid, RTE_VHOST_QUEUE_ALL, true));
+    }
     if (fails(fake, "vanish")) {
         rte_eal_alarm_set(1000, fake_vanish, fake);
     }
@@ -208,6 +219,22 @@ fake_set_vring_state(int vid, int vring, int state)
 static int
 fake_set_features(int vid __rte_unused)
 {
+    return 0;
+}
+
+/* Where the doorbells are: in any file. */
+static int
+fake_get_vfio_device_fd(int vid __rte_unused)
+{
+    return STDIN_FILENO;
+}
+
+static int
+fake_get_notify_area(int vid __rte_unused, int ring, uint64_t *offset,
+                     uint64_t *size)
+{
+    *offset = ring * 4096;
+    *size = 4096;
     return 0;
 }
 
@@ -250,6 +277,8 @@ static struct rte_vdpa_dev_ops fake_ops = {
     .dev_close = fake_dev_close,
     .set_vring_state = fake_set_vring_state,
     .set_features = fake_set_features,
+    .get_vfio_device_fd = fake_get_vfio_device_fd,
+    .get_notify_area = fake_get_notify_area,
     .get_stats_names = fake_get_stats_names,
     .get_stats = fake_get_stats,
     .get_dev_type = fake_get_dev_type,

@@ -194,6 +194,9 @@ def cut_handshakes(guest, mistakes):
                 guest.start()
             except (Cut, Disconnected, OSError, AssertionError, struct.error):
                 pass
+
+            # Whoever was refused has to wait, and who comes next has not.
+            guest.listen()
             guest.disconnect()
             total += 1
             if guest.n <= at:

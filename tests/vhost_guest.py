@@ -130,12 +130,24 @@ class Guest:
         self.acks = False
         self.filled = True          # Receive buffers are put.
         self.reset_rings()
-        if os.path.exists(path):
-            os.unlink(path)
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen()
-        self.listener.settimeout(TIMEOUT)
+        self.listener = None
+        self.listen()
+
+    def listen(self):
+        """Serves the socket as a hypervisor does that has just started: it is
+        another one than that which was there before, and there is no moment
+        without one."""
+        listener = socket.socket(socket.AF_UNIX)
+        new = self.path + ".new"
+        if os.path.exists(new):
+            os.unlink(new)
+        listener.bind(new)
+        listener.listen()
+        listener.settimeout(TIMEOUT)
+        os.rename(new, self.path)
+        if self.listener:
+            self.listener.close()
+        self.listener = listener
 
     def __enter__(self):
         return self

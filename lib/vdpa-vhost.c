@@ -45,6 +45,7 @@ static bool
 message_remaps(const struct vdpa_message *msg)
 {
     return (msg->request == VDPA_REQUEST_SET_MEM_TABLE
+            || msg->request == VDPA_REQUEST_RESET_OWNER
             || msg->request == VDPA_REQUEST_SET_LOG_BASE);
 }
 

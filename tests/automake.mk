@@ -25,12 +25,13 @@ EXTRA_DIST += \
 	tests/offload_rules.py \
 	tests/tunnel_ping.py
 
-TESTSUITE_AT += tests/guest-faults.at
-TESTSUITE_AT += tests/streams.at
+TESTSUITE_AT += \
+	tests/guest-faults.at \
+	tests/guest-memory.at \
+	tests/hypervisor-faults.at \
+	tests/streams.at \
+	tests/vdpa-message.at
 EXTRA_DIST += tests/streams.py
-TESTSUITE_AT += tests/guest-faults.at tests/hypervisor-faults.at
-TESTSUITE_AT += tests/vdpa-message.at
-TESTSUITE_AT += tests/guest-faults.at tests/guest-memory.at
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
 EXTRA_DIST += \
 	tests/frames.py \

@@ -11,6 +11,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 
 #include "coverage.h"
 #include "openvswitch/vlog.h"
@@ -24,10 +25,16 @@ COVERAGE_DEFINE(vdpa_guest_tx_refused);
 COVERAGE_DEFINE(vdpa_guest_rx_refused);
 COVERAGE_DEFINE(vdpa_no_room_drop);
 COVERAGE_DEFINE(vdpa_no_guest_drop);
+COVERAGE_DEFINE(vdpa_handed_over);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 /* Bursts per direction and queue pair that one poll moves at most.  More than
  * one keeps what OVS does around each poll small beside the work. */
 #define MAX_BURSTS 4
+
+/* No queue pair. */
+#define NO_PAIR UINT_MAX
 
 /* By how much longer a thread may sleep, in nanoseconds, each time in a row
  * that its relays had nothing to do.  The same as in OVS. */
@@ -93,7 +100,7 @@ burst_drop(struct vdpa_burst *burst)
 }
 
 /* Takes the first 'n' packets out of 'burst', that were sent, and counts them
- * in 'counter'.  Packets that are left and have been waiting too long are
+ * in 'counter', unless that is NULL.  Packets that are left and have been waiting too long are
  * dropped and counted in 'drops'.  Returns true if anything changed. */
 static inline bool
 burst_advance(struct vdpa_burst *burst, unsigned int n,
@@ -102,7 +109,9 @@ burst_advance(struct vdpa_burst *burst, unsigned int n,
     uint64_t bytes_left, now;
 
     if (OVS_LIKELY(burst->first + n == burst->n)) {
-        count_packets(counter, n, burst->bytes);
+        if (counter) {
+            count_packets(counter, n, burst->bytes);
+        }
         burst->n = burst->first = 0;
         return true;
     }
@@ -112,7 +121,9 @@ burst_advance(struct vdpa_burst *burst, unsigned int n,
         burst->first += n;
         bytes_left = sum_bytes(burst->pkts + burst->first,
                                burst->n - burst->first);
-        count_packets(counter, n, burst->bytes - bytes_left);
+        if (counter) {
+            count_packets(counter, n, burst->bytes - bytes_left);
+        }
         burst->bytes = bytes_left;
         burst->since = now;
         return true;
@@ -279,6 +290,15 @@ receive_from_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
     return n;
 }
 
+/* Counts 'n' packets as dropped, since there is no guest that could take
+ * them. */
+static void
+count_no_guest(struct vdpa_relay_queue *q, unsigned int n)
+{
+    count(&q->vm_tx_drops, n);
+    COVERAGE_ADD(vdpa_no_guest_drop, n);
+}
+
 /* Drops what receive queue 'queue' of the VF has, since there is no guest that
  * could take it, and what the last guest did not take. */
 static void
@@ -293,42 +313,68 @@ drop_from_vf(struct vdpa_relay *relay, unsigned int queue)
     if (n || n_old) {
         count_packets(&q->vf_rx, n, sum_bytes(pkts, n));
         rte_pktmbuf_free_bulk(pkts, n);
-        count(&q->vm_tx_drops, n + n_old);
-        COVERAGE_ADD(vdpa_no_guest_drop, n + n_old);
+        count_no_guest(q, n + n_old);
     }
 }
 
-/* Moves a burst of packets from receive queue 'queue' of the VF to the guest
- * of 'conn', which is NULL if there is none.  Returns true if anything moved.
- * Sets '*morep' to true if it was a full burst, so that there is likely
- * more. */
-static bool
-vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
-            unsigned int queue, bool *morep)
+/* The part of choose_pair() for a queue pair that the guest did not enable. */
+static unsigned int
+choose_pair__(uint32_t enabled, unsigned int queue, unsigned int n_rxq)
 {
-    struct vdpa_relay_queue *q = &relay->queues[queue];
-    struct vdpa_burst *burst = &q->to_guest;
-    unsigned int n, n_dropped = 0;
+    uint32_t share = 0;
+    unsigned int n;
+
+    if (!enabled) {
+        return NO_PAIR;
+    }
+    for (unsigned int i = queue % n_rxq; i < VDPA_MAX_QUEUES; i += n_rxq) {
+        share |= UINT32_C(1) << i;
+    }
+    if (enabled & share) {
+        enabled &= share;
+    }
+    for (n = queue % count_1bits(enabled); n; n--) {
+        enabled = zero_rightmost_1bit(enabled);
+    }
+    return raw_ctz(enabled);
+}
+
+/* Returns the queue pair of the guest of 'conn' whose virtqueue is to have
+ * what is meant for 'queue': that itself if the guest enabled it, otherwise one
+ * of the same share if possible, or any.  Returns NO_PAIR if the guest takes
+ * nothing. */
+static inline unsigned int
+choose_pair(const struct vdpa_vhost_conn *conn, unsigned int queue,
+            unsigned int n_rxq)
+{
+    return (OVS_LIKELY(conn->rx_enabled & (UINT32_C(1) << queue)) ? queue
+            : choose_pair__(conn->rx_enabled, queue, n_rxq));
+}
+
+/* Passes what is in 'burst', that belongs to queue pair 'queue', to the guest
+ * on 'pair': at once if both are of the same share, otherwise by way of the
+ * thread that has 'pair'.  Returns true if anything moved.  Sets '*morep' to
+ * true if it was a full burst. */
+static inline bool
+burst_to_guest(struct vdpa_relay *relay, struct vdpa_burst *burst,
+               unsigned int queue, unsigned int pair, unsigned int n_rxq,
+               bool *morep)
+{
+    struct vdpa_relay_queue *q = &relay->queues[pair];
+    unsigned int n_dropped = 0;
     uint64_t bytes_dropped = 0;
+    unsigned int n;
 
-    if (OVS_UNLIKELY(conn && conn->paused)) {
-        return false;
-    }
-    if (OVS_UNLIKELY(!conn || conn->rx_map[queue] == VDPA_NO_QUEUE
-                     || (!burst_is_empty(burst)
-                         && burst->serial != conn->serial))) {
-        /* Nothing that the thread should stay awake for. */
-        drop_from_vf(relay, queue);
-        return false;
-    }
-    if (OVS_LIKELY(burst_is_empty(burst))) {
-        n = receive_from_vf(relay, conn, queue);
-        if (burst_is_empty(burst)) {
-            return n > 0;
-        }
+    if (OVS_UNLIKELY(pair % n_rxq != queue % n_rxq)) {
+        n = rte_ring_mp_enqueue_burst(q->handover,
+                                      (void **) &burst->pkts[burst->first],
+                                      burst->n - burst->first, NULL);
+        COVERAGE_ADD(vdpa_handed_over, n);
+        return burst_advance(burst, n, NULL,
+                             &relay->queues[queue].vm_tx_drops);
     }
 
-    n = vdpa_virtq_send(&relay->vhost->virtqs[conn->rx_map[queue] * 2],
+    n = vdpa_virtq_send(&relay->vhost->virtqs[pair * 2],
                         burst->pkts + burst->first, burst->n - burst->first,
                         &n_dropped, &bytes_dropped);
     rte_pktmbuf_free_bulk(burst->pkts + burst->first, n);
@@ -340,6 +386,92 @@ vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
     return burst_advance(burst, n, &q->vm_tx, &q->vm_tx_drops);
 }
 
+/* Moves a burst of packets from receive queue 'queue' of the VF to the guest
+ * of 'conn', which is NULL if there is none.  Returns true if anything moved.
+ * Sets '*morep' to true if it was a full burst, so that there is likely
+ * more. */
+static bool
+vf_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
+            unsigned int queue, unsigned int n_rxq, bool *morep)
+{
+    struct vdpa_relay_queue *q = &relay->queues[queue];
+    struct vdpa_burst *burst = &q->to_guest;
+    unsigned int pair;
+
+    if (OVS_UNLIKELY(conn && conn->paused)) {
+        return false;
+    }
+    pair = conn ? choose_pair(conn, queue, n_rxq) : NO_PAIR;
+    if (OVS_UNLIKELY(pair == NO_PAIR || (!burst_is_empty(burst)
+                                         && burst->serial != conn->serial))) {
+        /* Nothing that the thread should stay awake for. */
+        drop_from_vf(relay, queue);
+        return false;
+    }
+    if (OVS_LIKELY(burst_is_empty(burst))) {
+        unsigned int n = receive_from_vf(relay, conn, queue);
+
+        if (burst_is_empty(burst)) {
+            return n > 0;
+        }
+    }
+    return burst_to_guest(relay, burst, queue, pair, n_rxq, morep);
+}
+
+/* Drops all that queue pair 'q' was handed over. */
+static void
+drop_handed_over(struct vdpa_relay_queue *q)
+{
+    unsigned int n_dropped = burst_drop(&q->handed_over);
+    struct rte_mbuf *pkts[VDPA_RELAY_BURST];
+    unsigned int n;
+
+    do {
+        n = rte_ring_sc_dequeue_burst(q->handover, (void **) pkts,
+                                      VDPA_RELAY_BURST, NULL);
+        rte_pktmbuf_free_bulk(pkts, n);
+        n_dropped += n;
+    } while (n);
+    if (n_dropped) {
+        count_no_guest(q, n_dropped);
+    }
+}
+
+/* Moves a burst of packets that queue pair 'pair' was handed over to the guest
+ * of 'conn'.  Returns true if anything moved. */
+static bool
+handover_to_guest(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
+                  unsigned int pair, unsigned int n_rxq)
+{
+    struct vdpa_relay_queue *q = &relay->queues[pair];
+    struct vdpa_burst *burst = &q->handed_over;
+    unsigned int to;
+    bool more;
+
+    if (conn && conn->paused) {
+        return false;
+    }
+    to = conn ? choose_pair(conn, pair, n_rxq) : NO_PAIR;
+    if (to == NO_PAIR || conn->serial != q->handover_serial) {
+        /* No thread puts anything there for the last guest any more: all have
+         * seen since then that it is gone. */
+        q->handover_serial = conn ? conn->serial : 0;
+        drop_handed_over(q);
+        return false;
+    }
+    if (burst_is_empty(burst)) {
+        unsigned int n;
+
+        n = rte_ring_sc_dequeue_burst(q->handover, (void **) burst->pkts,
+                                      VDPA_RELAY_BURST, NULL);
+        if (!n) {
+            return false;
+        }
+        burst_fill(burst, n, sum_bytes(burst->pkts, n));
+    }
+    return burst_to_guest(relay, burst, pair, to, n_rxq, &more);
+}
+
 /* Moves a few bursts of packets, in each direction, of each queue pair of
  * 'relay' that receive queue 'rxq' of 'n_rxq' stands for.  Returns true if
  * anything moved. */
@@ -347,15 +479,22 @@ bool
 vdpa_relay_run(struct vdpa_relay *relay, unsigned int rxq, unsigned int n_rxq)
 {
     const struct vdpa_vhost_conn *conn = vdpa_vhost_get_conn(relay->vhost);
+    unsigned int serial = conn ? conn->serial : 0;
     bool moved = false;
 
     for (unsigned int i = rxq; i < relay->vf->n_queues; i += n_rxq) {
+        struct vdpa_relay_queue *q = &relay->queues[i];
         bool more = true;
 
+        if (q->handover && OVS_UNLIKELY(!rte_ring_empty(q->handover)
+                                        || !burst_is_empty(&q->handed_over)
+                                        || q->handover_serial != serial)) {
+            moved |= handover_to_guest(relay, conn, i, n_rxq);
+        }
         for (int j = 0; more && j < MAX_BURSTS; j++) {
             more = false;
             moved |= guest_to_vf(relay, conn, i, &more);
-            moved |= vf_to_guest(relay, conn, i, &more);
+            moved |= vf_to_guest(relay, conn, i, n_rxq, &more);
         }
     }
     if (moved) {
@@ -377,6 +516,22 @@ vdpa_relay_limit_sleep(uint64_t nsec)
         sleep_limit += SLEEP_STEP;
     }
     return MIN(nsec, sleep_limit);
+}
+
+/* Returns a ring for the packets that a queue pair is handed over. */
+static struct rte_ring *
+create_handover(const struct vdpa_relay *relay, unsigned int pair)
+{
+    ssize_t size = rte_ring_get_memsize(VDPA_RELAY_HANDOVER);
+    struct rte_ring *ring;
+    char name[16];
+
+    ovs_assert(size > 0);
+    ring = xmalloc_cacheline(size);
+    snprintf(name, sizeof name, "%"PRIu16".%u", relay->vf->port_id, pair);
+    ovs_assert(!rte_ring_init(ring, name, VDPA_RELAY_HANDOVER,
+                              RING_F_SC_DEQ));
+    return ring;
 }
 
 /* Opens a relay for the port 'name' between the guest on the vhost-user socket
@@ -419,6 +574,10 @@ vdpa_relay_open(const char *name, const char *socket_path,
         free_cacheline(relay);
         return error;
     }
+    for (unsigned int i = 0; relay->vf->n_queues > 1
+                             && i < relay->vf->n_queues; i++) {
+        relay->queues[i].handover = create_handover(relay, i);
+    }
     *relayp = relay;
     return 0;
 }
@@ -430,8 +589,14 @@ vdpa_relay_close(struct vdpa_relay *relay)
     if (relay) {
         vdpa_vhost_close(relay->vhost);
         for (unsigned int i = 0; i < VDPA_MAX_QUEUES; i++) {
-            burst_drop(&relay->queues[i].to_vf);
-            burst_drop(&relay->queues[i].to_guest);
+            struct vdpa_relay_queue *q = &relay->queues[i];
+
+            burst_drop(&q->to_vf);
+            burst_drop(&q->to_guest);
+            if (q->handover) {
+                drop_handed_over(q);
+                free_cacheline(q->handover);
+            }
         }
         vdpa_vf_close(relay->vf);
         free_cacheline(relay);
@@ -441,7 +606,7 @@ vdpa_relay_close(struct vdpa_relay *relay)
 /* Does what 'relay' has to do outside the packet path: has the VF spread its
  * packets over the queue pairs that the guest enabled.  Until that is done,
  * and with a VF that cannot be told, packets for a queue pair that is not
- * enabled go to one that is; see 'rx_map'. */
+ * enabled go to one that is; see choose_pair(). */
 void
 vdpa_relay_periodic(struct vdpa_relay *relay)
 {
@@ -452,11 +617,11 @@ vdpa_relay_periodic(struct vdpa_relay *relay)
         int error = vdpa_vf_set_spread(relay->vf, conn->rx_enabled);
 
         if (error) {
-            relay->spread_works = false;
-            VLOG_INFO("%s: device %s cannot be told over which queues to "
-                      "spread packets (%s), so some of the guest's queues may "
-                      "get more of them", relay->vf->owner,
-                      relay->vf->devargs.string, ovs_strerror(error));
+            relay->spread_works = error != EOPNOTSUPP;
+            VLOG_INFO_RL(&rl, "%s: device %s cannot be told over which queues "
+                         "to spread packets (%s), so some of the guest's "
+                         "queues may get more of them", relay->vf->owner,
+                         relay->vf->devargs.string, ovs_strerror(error));
         }
     }
 }

@@ -12,8 +12,15 @@
  * pair i goes out on the VF's transmit queue i, what the VF's receive queue i
  * has goes to the guest's queue pair i.  It has no thread of its own.  Whoever
  * polls the port's receive queue r calls vdpa_relay_run(), and that serves the
- * queue pairs i with i % n_rxq == r: a few bursts in each direction, so that
- * the time it takes is bounded whatever the guest does.
+ * queue pairs i with i % n_rxq == r, its share: a few bursts in each
+ * direction, so that the time it takes is bounded whatever the guest does.
+ *
+ * The VF spreads what it receives over the queue pairs that the guest enabled,
+ * if it can be told; see vdpa_relay_periodic().  What comes on another of its
+ * receive queues goes to a pair that is enabled, of the same share if there is
+ * one.  Otherwise it is handed over to the thread that serves the pair, through
+ * a ring that each pair has: nobody but that thread touches the guest's
+ * virtqueue.
  *
  * Packets that do not fit where they should go wait for the next poll, and
  * meanwhile the relay takes no others from where they came from: so a guest
@@ -28,7 +35,9 @@
  * vdpa_relay_open(), vdpa_relay_close() and vdpa_relay_periodic() must be
  * called from the main thread, holding no lock (see vdpa-vhost.h).
  * vdpa_relay_run() may be called from several threads at once for different
- * receive queues.  The statistics may be read from any thread.
+ * receive queues, by one at a time for each, and with the same 'n_rxq' for
+ * all: that, or which thread has which queue, may change only with something
+ * in between that orders the calls, as Open vSwitch does it.  The statistics may be read from any thread.
  *
  * Sleeping threads
  * ----------------
@@ -46,10 +55,14 @@
 #include "vdpa-vf.h"
 
 struct rte_mbuf;
+struct rte_ring;
 struct vdpa_vhost;
 
 /* Packets that are moved at a time. */
 #define VDPA_RELAY_BURST 32
+
+/* Packets that can be on their way to another thread, for each queue pair. */
+#define VDPA_RELAY_HANDOVER 64
 
 /* For how long packets wait for room, in milliseconds. */
 #define VDPA_RELAY_PATIENCE 20
@@ -69,7 +82,8 @@ struct vdpa_counter {
     atomic_uint64_t bytes;
 };
 
-/* One queue pair.  Only the thread that serves the pair writes to it. */
+/* One queue pair.  Only the thread that serves the pair writes to it, but for
+ * what it is handed over. */
 struct vdpa_relay_queue {
     PADDED_MEMBERS(CACHE_LINE_SIZE,
         struct vdpa_counter vm_rx;      /* Received from the guest. */
@@ -83,6 +97,12 @@ struct vdpa_relay_queue {
         struct vdpa_counter vm_tx;      /* Sent to the guest. */
         atomic_uint64_t vm_tx_drops;    /* No guest, or none of its buffers. */
         struct vdpa_burst to_guest;
+
+        /* What other threads received for this pair, NULL if none can, and
+         * what was taken from there. */
+        struct rte_ring *handover;
+        struct vdpa_burst handed_over;
+        unsigned int handover_serial; /* Of the guest that it is for. */
     );
 };
 

@@ -27,6 +27,10 @@ VLOG_DEFINE_THIS_MODULE(vdpa_vf);
 #define MAX_TSO_SEGS 34
 #define MAX_TSO_QUEUES 4
 
+/* Packets that may be on their way from one thread to another, per queue
+ * pair. */
+#define HANDED_OVER 128
+
 /* Buffers that a thread may keep in its cache. */
 #define POOL_CACHE 256
 
@@ -187,7 +191,8 @@ vf_create_pool(const struct vdpa_vf *vf, int mtu)
     unsigned int n_waiting = (vf->linear ? vf->n_queues * BURST_SIZE
                               : (MIN(vf->n_queues, MAX_TSO_QUEUES)
                                  * BURST_SIZE * MAX_TSO_SEGS));
-    unsigned int n = (vf->n_queues * (vf->n_rxd + vf->n_txd + POOL_CACHE)
+    unsigned int n = (vf->n_queues * (vf->n_rxd + vf->n_txd + POOL_CACHE
+                                      + HANDED_OVER)
                       + n_waiting);
     unsigned int room = RTE_MBUF_DEFAULT_DATAROOM;
 
@@ -199,6 +204,41 @@ vf_create_pool(const struct vdpa_vf *vf, int mtu)
     return rte_pktmbuf_pool_create(name, n, POOL_CACHE, 0,
                                    room + RTE_PKTMBUF_HEADROOM,
                                    vf->socket_id);
+}
+
+/* Has the device of 'vf', that is started, spread what it receives as
+ * 'vf->spread' says.  Returns 0 or a positive errno value. */
+static int
+vf_apply_spread(const struct vdpa_vf *vf)
+{
+    struct rte_eth_rss_reta_entry64 *reta;
+    size_t n_groups;
+    int queue = -1;
+    int error;
+
+    if (!vf->spread || vf->n_queues == 1) {
+        return 0;
+    }
+    if (!vf->reta_size || !vf->rss_hf) {
+        return EOPNOTSUPP;
+    }
+
+    n_groups = DIV_ROUND_UP(vf->reta_size, RTE_ETH_RETA_GROUP_SIZE);
+    reta = xcalloc(n_groups, sizeof *reta);
+    for (unsigned int i = 0; i < vf->reta_size; i++) {
+        struct rte_eth_rss_reta_entry64 *group;
+
+        do {
+            queue = (queue + 1) % vf->n_queues;
+        } while (!(vf->spread & (UINT32_C(1) << queue)));
+
+        group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
+        group->mask |= UINT64_C(1) << i % RTE_ETH_RETA_GROUP_SIZE;
+        group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = queue;
+    }
+    error = -rte_eth_dev_rss_reta_update(vf->port_id, reta, vf->reta_size);
+    free(reta);
+    return error == ENOTSUP ? EOPNOTSUPP : error;
 }
 
 /* Configures and starts the device of 'vf', that is stopped, for 'mtu', with
@@ -247,6 +287,10 @@ vf_start(struct vdpa_vf *vf, int mtu, struct rte_mempool *pool)
     /* The guest chooses its own addresses. */
     rte_eth_promiscuous_enable(vf->port_id);
     rte_eth_allmulticast_enable(vf->port_id);
+
+    /* That was lost with the configuration.  A device that cannot be told has
+     * said so before. */
+    vf_apply_spread(vf);
     return 0;
 }
 
@@ -421,39 +465,17 @@ vdpa_vf_set_mtu(struct vdpa_vf *vf, int mtu)
 }
 
 /* Has the device spread what it receives over the queues whose bits are set in
- * 'queues'.  With none set, nothing changes: the guest takes no packets
- * anyway.  Returns 0 if successful, EOPNOTSUPP if the device cannot be told,
- * otherwise another positive errno value. */
+ * 'queues', from now on, also when it is set up anew.  With none set, nothing
+ * changes: the guest takes no packets anyway.  Returns 0 if successful,
+ * EOPNOTSUPP if the device cannot be told, otherwise another positive errno
+ * value. */
 int
 vdpa_vf_set_spread(struct vdpa_vf *vf, uint32_t queues)
 {
-    struct rte_eth_rss_reta_entry64 *reta;
-    size_t n_groups;
-    int queue = -1;
-    int error;
-
     queues &= (UINT32_C(1) << vf->n_queues) - 1;
-    if (!queues || vf->n_queues == 1) {
+    if (!queues) {
         return 0;
     }
-    if (!vf->reta_size || !vf->rss_hf) {
-        return EOPNOTSUPP;
-    }
-
-    n_groups = DIV_ROUND_UP(vf->reta_size, RTE_ETH_RETA_GROUP_SIZE);
-    reta = xcalloc(n_groups, sizeof *reta);
-    for (unsigned int i = 0; i < vf->reta_size; i++) {
-        struct rte_eth_rss_reta_entry64 *group;
-
-        do {
-            queue = (queue + 1) % vf->n_queues;
-        } while (!(queues & (UINT32_C(1) << queue)));
-
-        group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
-        group->mask |= UINT64_C(1) << i % RTE_ETH_RETA_GROUP_SIZE;
-        group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = queue;
-    }
-    error = -rte_eth_dev_rss_reta_update(vf->port_id, reta, vf->reta_size);
-    free(reta);
-    return error == ENOTSUP ? EOPNOTSUPP : error;
+    vf->spread = queues;
+    return vf_apply_spread(vf);
 }

@@ -67,6 +67,7 @@ struct vdpa_vf {
     int socket_id;
     uint16_t n_rxd, n_txd;
     uint16_t reta_size;         /* 0 if spreading cannot be controlled. */
+    uint32_t spread;            /* Queues to spread to, 0 for all. */
     uint64_t rx_offloads;
     uint64_t rss_hf;
 };

@@ -18,24 +18,6 @@ VLOG_DEFINE_THIS_MODULE(vdpa_vhost_ring);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
 
-/* Fills in the map from the VF's receive queues to the guest's. */
-static void
-conn_map_rx(struct vdpa_vhost_conn *conn, unsigned int max_pairs)
-{
-    unsigned int enabled[VDPA_MAX_QUEUES];
-    unsigned int n = 0;
-
-    for (unsigned int i = 0; i < max_pairs; i++) {
-        if (conn->rx_enabled & (UINT32_C(1) << i)) {
-            enabled[n++] = i;
-        }
-    }
-    for (unsigned int i = 0; i < max_pairs; i++) {
-        conn->rx_map[i] = (conn->rx_enabled & (UINT32_C(1) << i) ? i
-                           : n ? enabled[i % n] : VDPA_NO_QUEUE);
-    }
-}
-
 /* Has the port of 'vhost' look at it. */
 void
 vdpa_vhost_tell(struct vdpa_vhost *vhost)
@@ -78,7 +60,6 @@ vdpa_vhost_publish(struct vdpa_vhost *vhost)
         if (vhost->paused) {
             new->rx_enabled = new->tx_enabled = 0;
         }
-        conn_map_rx(new, vhost->max_pairs);
     }
 
     old = ovsrcu_get_protected(struct vdpa_vhost_conn *, &vhost->conn);

@@ -49,9 +49,6 @@
 
 struct rte_vdpa_device;
 
-/* A VF queue whose packets no virtqueue of the guest takes. */
-#define VDPA_NO_QUEUE UINT8_MAX
-
 struct vdpa_vhost_conn {
     int vid;                    /* librte_vhost's name for the guest. */
     unsigned int serial;        /* Differs from guest to guest. */
@@ -61,11 +58,6 @@ struct vdpa_vhost_conn {
     uint32_t tx_enabled;        /* Queue pairs that the guest sends on. */
     uint32_t rx_enabled;        /* Queue pairs that the guest receives on. */
     bool paused;                /* The guest changes: its packets wait. */
-
-    /* For each receive queue of the VF, the queue pair of the guest that its
-     * packets go to: the one with the same number, unless the guest disabled
-     * that. */
-    uint8_t rx_map[VDPA_MAX_QUEUES];
 };
 
 struct vdpa_vhost {

@@ -20,10 +20,14 @@
 #include "vdpa-virtq-ring.h"
 
 COVERAGE_DEFINE(vdpa_guest_bad_packet);
+COVERAGE_DEFINE(vdpa_guest_queue_shared);
 
 /* Bytes of a frame: the largest datagram, its Ethernet header and two VLAN
  * tags. */
 #define MAX_FRAME (UINT16_MAX + RTE_ETHER_HDR_LEN + 8)
+
+/* Its address is the calling thread's own. */
+static __thread char this_thread;
 
 /* Counts a packet that is dropped, since it is none. */
 static void
@@ -31,6 +35,33 @@ virtq_drop(struct vdpa_virtq *vq)
 {
     COVERAGE_INC(vdpa_guest_bad_packet);
     count_error(vq);
+}
+
+/* The calling thread begins to work on 'vq', or ends that.  If another thread
+ * does so at the same time, it is counted: that must never be. */
+static inline void
+virtq_begin(struct vdpa_virtq *vq)
+{
+    const void *server;
+
+    atomic_read_relaxed(&vq->server, &server);
+    if (OVS_UNLIKELY(server)) {
+        COVERAGE_INC(vdpa_guest_queue_shared);
+    }
+    atomic_store_relaxed(&vq->server, &this_thread);
+}
+
+static inline void
+virtq_end(struct vdpa_virtq *vq)
+{
+    const void *server;
+
+    atomic_read_relaxed(&vq->server, &server);
+    if (OVS_UNLIKELY(server != &this_thread)) {
+        COVERAGE_INC(vdpa_guest_queue_shared);
+    }
+    atomic_store_relaxed(&vq->server, NULL);
+    virtq_lacks_memory(vq);
 }
 
 /* Receiving
@@ -233,6 +264,7 @@ vdpa_virtq_receive(struct vdpa_virtq *vq, struct rte_mempool *pool,
         return 0;
     }
     vq->work = 0;
+    virtq_begin(vq);
     n_avail = count_avail(vq, MIN(max, VDPA_VIRTQ_BURST));
     if (n_avail && !rte_pktmbuf_alloc_bulk(pool, pkts, n_avail)) {
         n = receive_burst(vq, pool, linear, pkts, n_avail);
@@ -240,7 +272,7 @@ vdpa_virtq_receive(struct vdpa_virtq *vq, struct rte_mempool *pool,
             rte_pktmbuf_free_bulk(pkts + n, n_avail - n);
         }
     }
-    virtq_lacks_memory(vq);
+    virtq_end(vq);
     return n;
 }
 
@@ -480,6 +512,7 @@ vdpa_virtq_send(struct vdpa_virtq *vq, struct rte_mbuf *const *pkts,
         return 0;
     }
     vq->work = 0;
+    virtq_begin(vq);
     if (!vq->packed && !split_count_avail(vq, &n_avail)) {
         n = 0;
     }
@@ -503,6 +536,6 @@ vdpa_virtq_send(struct vdpa_virtq *vq, struct rte_mbuf *const *pkts,
         }
         virtq_call(vq, n_used);
     }
-    virtq_lacks_memory(vq);
+    virtq_end(vq);
     return i;
 }

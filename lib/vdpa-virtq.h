@@ -110,6 +110,7 @@ struct vdpa_virtq {
     unsigned int work;          /* Descriptors that a call looked at. */
     struct vdpa_virtq_used *shadow; /* 'size' elements. */
 
+    ATOMIC(const void *) server; /* Thread in one of the functions below. */
     atomic_uint64_t errors;
     ATOMIC(const char *) stopped; /* NULL while the ring is served. */
 };

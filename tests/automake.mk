@@ -36,6 +36,7 @@ TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
 EXTRA_DIST += \
 	tests/frames.py \
 	tests/soak \
+	tests/relay_vf.py \
 	tests/traffic.py \
 	tests/fusefs.py \
 	tests/fuse_file.py \
@@ -245,7 +246,7 @@ tests_qemu_traffic_LDFLAGS = -all-static
 
 # A vDPA driver that fails when told to.  libtool makes an object to load of
 # what is not installed if it is told where that would be.
-check_LTLIBRARIES = tests/librte_net_fakevdpa.la
+check_LTLIBRARIES = tests/librte_net_fakevdpa.la tests/librte_net_fakevf.la
 tests_librte_net_fakevdpa_la_SOURCES = tests/fake-vdpa.c
 tests_librte_net_fakevdpa_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
 	$(DPDK_DRIVER_CFLAGS)
@@ -253,6 +254,15 @@ tests_librte_net_fakevdpa_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_builddir)/tests
 tests_librte_net_fakevdpa_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
 TESTSUITE_AT += tests/vdpa.at
+
+# An Ethernet driver that is as awkward as told.
+tests_librte_net_fakevf_la_SOURCES = tests/fake-vf.c
+tests_librte_net_fakevf_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
+	$(DPDK_DRIVER_CFLAGS)
+tests_librte_net_fakevf_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
+	-rpath $(abs_builddir)/tests
+tests_librte_net_fakevf_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
+TESTSUITE_AT += tests/relay-vf.at
 
 # vDPA devices, between guests.
 TESTSUITE_AT += tests/nicsim-vdpa-driver.at

@@ -82,6 +82,7 @@ driver_init(struct driver *d, bool packed, unsigned int size,
     d->driver = RING_DRIVER;
     d->device = RING_DEVICE;
     d->call_fd = eventfd(0, EFD_NONBLOCK);
+    d->memory.share = &d->share;
     d->memory.n_regions = 2;
     for (int i = 0; i < 2; i++) {
         d->memory.regions[i].gpa = i ? REGION_1 : REGION_0;

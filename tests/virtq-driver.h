@@ -50,6 +50,7 @@ struct part {
 
 struct driver {
     struct vdpa_virtq vq;
+    struct vdpa_guest_share share; /* Of memory that is always there. */
     struct vdpa_guest_memory memory;
     uint64_t features;
     bool packed;

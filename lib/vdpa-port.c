@@ -614,6 +614,9 @@ change_joins(const struct sset *names)
 
         if (device && vdpa_device_get_error(device)) {
             port_fall_back(port);
+        } else if (relay && vdpa_vf_wants_reset(relay->vf)) {
+            vdpa_vf_reset(relay->vf);
+            guest_changed(port);
         } else if (relay && port_may_retry(port, relay)) {
             port_retry(port);
         }
@@ -665,7 +668,9 @@ vdpa_ports_run(void)
             }
         } else if (relay) {
             vdpa_relay_periodic(relay);
-            if (port_may_retry(port, relay)) {
+            if (port_may_retry(port, relay)
+                || (vdpa_vf_wants_reset(relay->vf)
+                    && (poll || !relay->vf->reset_error))) {
                 sset_add(&changing, port->name);
             }
         }

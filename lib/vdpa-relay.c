@@ -16,7 +16,7 @@
 #include "coverage.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
-#include "vdpa-offload.h"
+#include "vdpa-requests.h"
 #include "vdpa-vhost.h"
 
 VLOG_DEFINE_THIS_MODULE(vdpa_relay);
@@ -141,8 +141,10 @@ burst_advance(struct vdpa_burst *burst, unsigned int n,
     return false;
 }
 
-/* Has the VF's driver prepare the 'n' packets in 'pkts' for offloads.  Drops
- * those that it refuses, and returns the number of those that are left. */
+/* Has the VF's driver prepare the 'n' packets in 'pkts', those without
+ * requests too: some drivers look there for what their NIC would stop at, for
+ * example too many segments.  Drops those that it refuses, and returns the
+ * number of those that are left. */
 static unsigned int
 vf_prepare(const struct vdpa_vf *vf, uint16_t queue, struct rte_mbuf **pkts,
            unsigned int n)
@@ -189,7 +191,6 @@ receive_from_guest(struct vdpa_relay *relay, unsigned int pair)
     struct rte_mbuf **pkts = q->to_vf.pkts;
     struct vdpa_vf *vf = relay->vf;
     unsigned int n, n_ok = 0;
-    bool requests = false;
     uint64_t bytes = 0;
 
     n = announce(relay, pkts);
@@ -203,19 +204,17 @@ receive_from_guest(struct vdpa_relay *relay, unsigned int pair)
 
     for (unsigned int i = 0; i < n; i++) {
         struct rte_mbuf *pkt = pkts[i];
+        bool ok = vdpa_requests_from_guest(pkt, &vf->limits);
 
         bytes += pkt->pkt_len;
-        if (OVS_LIKELY(vdpa_offload_from_guest(pkt, &vf->limits,
-                                               &requests))) {
+        if (OVS_LIKELY(ok)) {
             pkts[n_ok++] = pkt;
         } else {
             rte_pktmbuf_free(pkt);
         }
     }
     count_packets(&q->vm_rx, n, bytes);
-    if (requests) {
-        n_ok = vf_prepare(vf, pair, pkts, n_ok);
-    }
+    n_ok = vf_prepare(vf, pair, pkts, n_ok);
     if (OVS_UNLIKELY(n_ok < n)) {
         COVERAGE_ADD(vdpa_guest_tx_refused, n - n_ok);
         count(&q->vf_tx_drops, n - n_ok);
@@ -273,7 +272,7 @@ receive_from_vf(struct vdpa_relay *relay, const struct vdpa_vhost_conn *conn,
         struct rte_mbuf *pkt = pkts[i];
 
         bytes += pkt->pkt_len;
-        if (OVS_LIKELY(vdpa_offload_to_guest(pkt, conn->features))) {
+        if (OVS_LIKELY(vdpa_requests_to_guest(pkt, conn->features))) {
             pkts[n_ok++] = pkt;
         } else {
             rte_pktmbuf_free(pkt);
@@ -481,7 +480,12 @@ vdpa_relay_run(struct vdpa_relay *relay, unsigned int rxq, unsigned int n_rxq)
     const struct vdpa_vhost_conn *conn = vdpa_vhost_get_conn(relay->vhost);
     unsigned int serial = conn ? conn->serial : 0;
     bool moved = false;
+    bool running;
 
+    atomic_read_relaxed(&relay->vf->running, &running);
+    if (OVS_UNLIKELY(!running)) {
+        return false;
+    }
     for (unsigned int i = rxq; i < relay->vf->n_queues; i += n_rxq) {
         struct vdpa_relay_queue *q = &relay->queues[i];
         bool more = true;
@@ -554,7 +558,8 @@ vdpa_relay_open(const char *name, const char *socket_path,
 
     *relayp = NULL;
     relay->spread_works = true;
-    error = vdpa_vf_open(devargs, name, max_queues, mtu, &relay->vf, errorp);
+    error = vdpa_vf_open(devargs, name, max_queues, mtu, changed_cb, aux,
+                         &relay->vf, errorp);
     if (!error) {
         const struct vdpa_vf *vf = relay->vf;
         struct vdpa_vhost_config config = {
@@ -562,7 +567,7 @@ vdpa_relay_open(const char *name, const char *socket_path,
             .name = name,
             .max_pairs = vf->n_queues,
             .unsupported_features
-                = vdpa_offload_unsupported_features(vf->limits.tx_offloads),
+                = vdpa_requests_unsupported_features(vf->limits.tx_offloads),
             .changed_cb = changed_cb,
             .aux = aux,
         };
@@ -613,6 +618,9 @@ vdpa_relay_periodic(struct vdpa_relay *relay)
     const struct vdpa_vhost_conn *conn = vdpa_vhost_run(relay->vhost);
 
     vdpa_vhost_warn(relay->vhost);
+    if (conn) {
+        vdpa_vf_try_promiscuous(relay->vf);
+    }
     if (conn && relay->spread_works) {
         int error = vdpa_vf_set_spread(relay->vf, conn->rx_enabled);
 

@@ -14,6 +14,14 @@
 #include "vdpa-port.h"
 #include "vdpa-vhost.h"
 
+/* Returns what is wrong with the device of 'relay', if nonnull, as
+ * vdpa_vf_problem() does. */
+static char *
+relay_problem(const struct vdpa_relay *relay)
+{
+    return relay ? vdpa_vf_problem(relay->vf) : NULL;
+}
+
 static void
 add_conn_status(const struct vdpa_vhost_conn *conn, struct smap *args)
 {
@@ -34,6 +42,7 @@ vdpa_status_get(struct vdpa_port *port, struct smap *args)
     const struct vdpa_device *device = vdpa_port_get_device(port);
     const struct vdpa_relay *relay = vdpa_port_get_relay(port);
     const struct vdpa_vhost_conn *conn;
+    char *problem;
 
     if (!vhost) {
         return;
@@ -45,6 +54,11 @@ vdpa_status_get(struct vdpa_port *port, struct smap *args)
     smap_add_format(args, "vdpa_queues", "%u", vdpa_port_n_queues(port));
     smap_add(args, "vdpa_device_state",
              vdpa_port_is_removed(port) ? "removed" : "present");
+
+    problem = relay_problem(relay);
+    if (problem) {
+        smap_add_nocopy(args, xstrdup("vdpa_device_problem"), problem);
+    }
 
     conn = vdpa_vhost_get_conn(vhost);
     smap_add(args, "vhost_state", conn ? "connected" : "disconnected");
@@ -217,6 +231,7 @@ vdpa_status_format(struct vdpa_port *port, struct ds *s)
     const struct vdpa_device *device = vdpa_port_get_device(port);
     const struct vdpa_relay *relay = vdpa_port_get_relay(port);
     const struct vdpa_vhost_conn *conn;
+    char *problem;
 
     ds_put_format(s, "%s:\n", port->name);
     if (!vhost) {
@@ -236,6 +251,11 @@ vdpa_status_format(struct vdpa_port *port, struct ds *s)
         ds_put_format(s, "  device: %s, DPDK port %"PRIu16", MTU %d, %u queue "
                       "pairs\n", relay->vf->devargs.string,
                       relay->vf->port_id, relay->vf->mtu, relay->vf->n_queues);
+    }
+    problem = relay_problem(relay);
+    if (problem) {
+        ds_put_format(s, "  problem: the device %s\n", problem);
+        free(problem);
     }
     if (conn) {
         ds_put_format(s, "  guest: features 0x%016"PRIx64", %u queue pairs, "

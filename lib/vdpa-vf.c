@@ -13,9 +13,12 @@
 
 #include "openvswitch/list.h"
 #include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(vdpa_vf);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
 
 /* Bytes of a frame that its MTU does not count: Ethernet header and two VLAN
  * tags. */
@@ -53,6 +56,31 @@ device_gone_cb(uint16_t port_id OVS_UNUSED,
     VLOG_WARN("%s: device %s was removed", vf->owner, vf->devargs.string);
     return 0;
 }
+
+/* The NIC's physical function was reset.  Nothing can be done about it in
+ * DPDK's thread that calls this. */
+static int
+device_reset_cb(uint16_t port_id OVS_UNUSED,
+                enum rte_eth_event_type event OVS_UNUSED, void *vf_,
+                void *ret_param OVS_UNUSED)
+{
+    struct vdpa_vf *vf = vf_;
+
+    VLOG_WARN_RL(&rl, "%s: device %s asks for a reset", vf->owner,
+                 vf->devargs.string);
+    atomic_store(&vf->wants_reset, true);
+    vf->changed_cb(vf->aux);
+    return 0;
+}
+
+/* What DPDK tells of a VF. */
+static const struct {
+    enum rte_eth_event_type event;
+    rte_eth_dev_cb_fn cb;
+} vf_events[] = {
+    { RTE_ETH_EVENT_INTR_RMV, device_gone_cb },
+    { RTE_ETH_EVENT_INTR_RESET, device_reset_cb },
+};
 
 /* Finds the Ethernet device of 'vf', having DPDK probe it if needed. */
 static int
@@ -241,6 +269,34 @@ vf_apply_spread(const struct vdpa_vf *vf)
     return error == ENOTSUP ? EOPNOTSUPP : error;
 }
 
+/* Has the device of 'vf' receive what is for any address: the guest chooses
+ * its own.  To be tried again now and then, as an administrator may allow it
+ * meanwhile. */
+void
+vdpa_vf_try_promiscuous(struct vdpa_vf *vf)
+{
+    int error;
+
+    if (rte_eth_promiscuous_get(vf->port_id) == 1) {
+        vf->promiscuous_error = 0;
+        return;
+    }
+    error = -rte_eth_promiscuous_enable(vf->port_id);
+    if (error != vf->promiscuous_error) {
+        vf->promiscuous_error = error;
+        if (error) {
+            char *problem = vdpa_vf_problem(vf);
+
+            VLOG_WARN("%s: device %s %s", vf->owner, vf->devargs.string,
+                      problem);
+            free(problem);
+        } else {
+            VLOG_INFO("%s: device %s may be promiscuous now", vf->owner,
+                      vf->devargs.string);
+        }
+    }
+}
+
 /* Configures and starts the device of 'vf', that is stopped, for 'mtu', with
  * buffers from 'pool'. */
 static int
@@ -284,8 +340,7 @@ vf_start(struct vdpa_vf *vf, int mtu, struct rte_mempool *pool)
         return -retval;
     }
 
-    /* The guest chooses its own addresses. */
-    rte_eth_promiscuous_enable(vf->port_id);
+    vdpa_vf_try_promiscuous(vf);
     rte_eth_allmulticast_enable(vf->port_id);
 
     /* That was lost with the configuration.  A device that cannot be told has
@@ -300,16 +355,17 @@ check_mtu(const struct vdpa_vf *vf, int mtu)
     return mtu < RTE_ETHER_MIN_MTU || mtu > vf->max_mtu ? EINVAL : 0;
 }
 
-/* Opens the device that 'devargs' means, for the port named 'owner', and
- * starts it with 'max_queues' queue pairs, or with as many as can be used if
+/* Opens the device that 'devargs' means, for the port named 'owner', whose
+ * 'changed_cb' is called with 'aux' when the device wants a reset, and starts
+ * it with 'max_queues' queue pairs, or with as many as can be used if
  * that is 0, and with 'mtu' bytes of MTU.  Stores it into '*vfp' and returns 0
  * if successful.  Otherwise returns a positive errno value, stores NULL into
  * '*vfp' and a description, that the caller must free, into '*errorp', and
  * leaves the device as it was. */
 int
 vdpa_vf_open(const struct vdpa_devargs *devargs, const char *owner,
-             unsigned int max_queues, int mtu, struct vdpa_vf **vfp,
-             char **errorp)
+             unsigned int max_queues, int mtu, void (*changed_cb)(void *aux),
+             void *aux, struct vdpa_vf **vfp, char **errorp)
 {
     struct vdpa_vf *vf = xzalloc(sizeof *vf);
     char *unused;
@@ -318,7 +374,11 @@ vdpa_vf_open(const struct vdpa_devargs *devargs, const char *owner,
     *vfp = NULL;
     vf->port_id = RTE_MAX_ETHPORTS;
     vf->owner = xstrdup(owner);
+    vf->changed_cb = changed_cb;
+    vf->aux = aux;
     atomic_init(&vf->removed, false);
+    atomic_init(&vf->wants_reset, false);
+    atomic_init(&vf->running, true);
     error = vdpa_devargs_parse(devargs->string, &vf->devargs, &unused);
     ovs_assert(!error);
 
@@ -360,8 +420,10 @@ vdpa_vf_open(const struct vdpa_devargs *devargs, const char *owner,
     }
     vf->mtu = mtu;
     vf->limits.max_frame = mtu + FRAME_OVERHEAD;
-    rte_eth_dev_callback_register(vf->port_id, RTE_ETH_EVENT_INTR_RMV,
-                                  device_gone_cb, vf);
+    for (size_t i = 0; i < ARRAY_SIZE(vf_events); i++) {
+        rte_eth_dev_callback_register(vf->port_id, vf_events[i].event,
+                                      vf_events[i].cb, vf);
+    }
 
     *vfp = vf;
     return 0;
@@ -396,11 +458,13 @@ vdpa_vf_close(struct vdpa_vf *vf)
     }
 
     if (rte_eth_dev_is_valid_port(vf->port_id)) {
-        while (rte_eth_dev_callback_unregister(vf->port_id,
-                                               RTE_ETH_EVENT_INTR_RMV,
-                                               device_gone_cb, vf)
-               == -EAGAIN) {
-            /* It is being called. */
+        for (size_t i = 0; i < ARRAY_SIZE(vf_events); i++) {
+            while (rte_eth_dev_callback_unregister(vf->port_id,
+                                                   vf_events[i].event,
+                                                   vf_events[i].cb, vf)
+                   == -EAGAIN) {
+                /* It is being called. */
+            }
         }
         rte_eth_dev_stop(vf->port_id);
         if (vf->probed) {
@@ -427,6 +491,7 @@ int
 vdpa_vf_set_mtu(struct vdpa_vf *vf, int mtu)
 {
     struct rte_mempool *pool = vf->pool;
+    bool running;
     int error;
 
     if (mtu == vf->mtu) {
@@ -443,12 +508,20 @@ vdpa_vf_set_mtu(struct vdpa_vf *vf, int mtu)
         }
     }
 
-    rte_eth_dev_stop(vf->port_id);
-    error = vf_start(vf, mtu, pool);
+    /* A device that is being reset takes it when that is done. */
+    atomic_read_relaxed(&vf->running, &running);
+    if (running) {
+        rte_eth_dev_stop(vf->port_id);
+        error = vf_start(vf, mtu, pool);
+    }
     if (error) {
-        if (vf_start(vf, vf->mtu, vf->pool)) {
-            VLOG_ERR("%s: device %s does not start again", vf->owner,
-                     vf->devargs.string);
+        vf->reset_error = vf_start(vf, vf->mtu, vf->pool);
+        if (vf->reset_error) {
+            VLOG_ERR("%s: device %s does not start again (%s), it will be "
+                     "reset", vf->owner, vf->devargs.string,
+                     ovs_strerror(vf->reset_error));
+            atomic_store(&vf->running, false);
+            atomic_store(&vf->wants_reset, true);
         }
         if (pool != vf->pool) {
             rte_mempool_free(pool);
@@ -478,4 +551,68 @@ vdpa_vf_set_spread(struct vdpa_vf *vf, uint32_t queues)
     }
     vf->spread = queues;
     return vf_apply_spread(vf);
+}
+
+/* Returns true if the device of 'vf' wants to be reset. */
+bool
+vdpa_vf_wants_reset(const struct vdpa_vf *vf)
+{
+    bool wanted;
+
+    atomic_read_relaxed(&CONST_CAST(struct vdpa_vf *, vf)->wants_reset,
+                        &wanted);
+    return wanted;
+}
+
+/* Resets the device of 'vf', and has it as it was: its MTU, where it spreads
+ * packets to, and so on.  What was in its queues is lost.  If that fails, the
+ * device stays as it is, no thread touches it, and it still wants a reset. */
+void
+vdpa_vf_reset(struct vdpa_vf *vf)
+{
+    int error;
+
+    /* Only what comes from here on wants another one. */
+    atomic_store(&vf->wants_reset, false);
+    atomic_store(&vf->running, false);
+    ovsrcu_synchronize();
+
+    error = -rte_eth_dev_reset(vf->port_id);
+    if (error == ENOTSUP) {
+        error = -rte_eth_dev_stop(vf->port_id);
+    }
+    if (!error) {
+        error = vf_start(vf, vf->mtu, vf->pool);
+    }
+    vf->reset_error = error;
+    if (error) {
+        VLOG_WARN_RL(&rl, "%s: device %s could not be reset (%s), it is tried "
+                     "again", vf->owner, vf->devargs.string,
+                     ovs_strerror(error));
+        atomic_store(&vf->wants_reset, true);
+    } else {
+        VLOG_INFO("%s: device %s was reset", vf->owner, vf->devargs.string);
+        atomic_store(&vf->running, true);
+    }
+}
+
+/* Returns what is wrong with the device of 'vf', as a sentence whose subject
+ * that is and which the caller must free, or NULL if nothing is known to be. */
+char *
+vdpa_vf_problem(const struct vdpa_vf *vf)
+{
+    if (vdpa_vf_wants_reset(vf)) {
+        return (vf->reset_error
+                ? xasprintf("was reset by its physical function and cannot be "
+                            "set up again yet (%s)",
+                            ovs_strerror(vf->reset_error))
+                : xstrdup("was reset by its physical function"));
+    } else if (vf->promiscuous_error) {
+        return xasprintf("may not be promiscuous (%s), so its guest receives "
+                         "nothing for addresses other than the VF's own: "
+                         "have the host's administrator run \"ip link set PF "
+                         "vf N trust on\", then reset the guest's network "
+                         "driver", ovs_strerror(vf->promiscuous_error));
+    }
+    return NULL;
 }

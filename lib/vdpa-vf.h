@@ -27,17 +27,27 @@
  * Thread-safety
  * -------------
  *
- * The functions must be called from the main thread.  The members that the
- * packet path reads are constant from vdpa_vf_open() to vdpa_vf_close(),
- * except 'limits.max_frame', which changes only while no thread polls the
- * port. */
+ * The functions must be called from the main thread, vdpa_vf_reset() holding
+ * no lock.  The members that the packet path reads are constant from
+ * vdpa_vf_open() to vdpa_vf_close(), except 'limits.max_frame' and 'pool',
+ * which change only while no thread polls the port, and 'running': a thread
+ * that finds it false leaves the device alone, and one that does not has done
+ * with it when it next quiesces.
+ *
+ * Resets
+ * ------
+ *
+ * When the NIC's physical function is reset, a VF's driver asks for a reset of
+ * the VF.  DPDK tells that in a thread of its own, where nothing can be done
+ * about it, so 'changed_cb' is called from there, and whoever has the VF is to
+ * call vdpa_vf_reset() as long as vdpa_vf_wants_reset() says so. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "ovs-atomic.h"
 #include "vdpa-devargs.h"
-#include "vdpa-offload.h"
+#include "vdpa-requests.h"
 
 struct rte_mempool;
 
@@ -55,13 +65,19 @@ struct vdpa_vf {
     uint16_t port_id;
     unsigned int n_queues;
     struct rte_mempool *pool;
-    struct vdpa_offload_limits limits;
+    struct vdpa_requests_limits limits;
+    atomic_bool running;
 
     struct vdpa_devargs devargs;
     char *owner;                /* Name of the port, for messages. */
     bool probed;                /* Added to DPDK by us, so ours to remove. */
     bool linear;                /* Packets are one segment each. */
     atomic_bool removed;        /* The device has gone. */
+    atomic_bool wants_reset;
+    int reset_error;            /* Of the last try, or 0. */
+    int promiscuous_error;      /* Why it is not promiscuous, or 0. */
+    void (*changed_cb)(void *aux);
+    void *aux;
     int mtu;
     int max_mtu;
     int socket_id;
@@ -73,11 +89,16 @@ struct vdpa_vf {
 };
 
 int vdpa_vf_open(const struct vdpa_devargs *, const char *owner,
-                 unsigned int max_queues, int mtu, struct vdpa_vf **,
+                 unsigned int max_queues, int mtu,
+                 void (*changed_cb)(void *aux), void *aux, struct vdpa_vf **,
                  char **errorp);
 void vdpa_vf_close(struct vdpa_vf *);
 
 int vdpa_vf_set_mtu(struct vdpa_vf *, int mtu);
 int vdpa_vf_set_spread(struct vdpa_vf *, uint32_t queues);
+void vdpa_vf_try_promiscuous(struct vdpa_vf *);
+bool vdpa_vf_wants_reset(const struct vdpa_vf *);
+void vdpa_vf_reset(struct vdpa_vf *);
+char *vdpa_vf_problem(const struct vdpa_vf *);
 
 #endif /* vdpa-vf.h */

@@ -15,7 +15,7 @@
 #include "coverage.h"
 #include "util.h"
 #include "vdpa-guest-memory.h"
-#include "vdpa-offload.h"
+#include "vdpa-requests.h"
 #include "vdpa-virtq-chain.h"
 #include "vdpa-virtq-ring.h"
 
@@ -158,7 +158,7 @@ receive_chain(struct chain *chain, struct rte_mbuf *pkt,
     if (outcome == TAKEN
         && (pkt->pkt_len < RTE_ETHER_HDR_LEN
             || (vq->has_requests
-                && !vdpa_offload_read_request(pkt, &hdr.hdr)))) {
+                && !vdpa_requests_read(pkt, &hdr.hdr)))) {
         return DROPPED;
     }
     return outcome;
@@ -252,7 +252,7 @@ receive_burst(struct vdpa_virtq *vq, struct rte_mempool *pool, bool linear,
 /* Receives up to 'max' packets, VDPA_VIRTQ_BURST at most, that the guest sends
  * on 'vq' into 'pkts', whose buffers come from 'pool'.  Packets have one
  * segment each if 'linear' is true: others are dropped.  The packets' receive
- * flags have the guest's requests, as vdpa_offload_from_guest() takes them.
+ * flags have the guest's requests, as vdpa_requests_from_guest() takes them.
  * Returns the number of packets. */
 unsigned int
 vdpa_virtq_receive(struct vdpa_virtq *vq, struct rte_mempool *pool,
@@ -495,7 +495,7 @@ send_packet(struct vdpa_virtq *vq, struct rte_mbuf *pkt,
 /* Sends up to 'n' packets in 'pkts' to the guest, VDPA_VIRTQ_BURST at most, in
  * buffers that it made available on 'vq'.  A packet that would take more than
  * VDPA_VIRTQ_MAX_CHAIN descriptors is dropped.  The packets' transmit flags
- * have what vdpa_offload_to_guest() made of them.  Returns the number of packets
+ * have what vdpa_requests_to_guest() made of them.  Returns the number of packets
  * that were dealt with, fewer than 'n' if there is no room now; they are still
  * the caller's.  Adds the number of those of them that were dropped, since no
  * buffer could hold them, to '*n_droppedp', and their bytes to

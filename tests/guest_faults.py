@@ -4,6 +4,7 @@
 """What guest-faults.at has guests and hypervisors do that they should not."""
 
 import json
+import mmap
 import os
 import random
 import re
@@ -698,6 +699,108 @@ def tell_every_lie(port, mode, lies):
                 guest.filled = True
                 guest.restart()
                 ask(guest)
+
+
+# Work without end.
+
+class Laborious(Guest):
+    """A guest whose receive ring has as many descriptors as a ring can have,
+    each of them a table of as many empty buffers as a table can have."""
+
+    N = 32768
+    TABLE = 1023
+
+    def __init__(self, path, packed):
+        super().__init__(path, packed=packed, features=FEATURES | F_INDIRECT)
+        self.filled = False
+        self.memory.close()
+        self.ring = self.size
+        self.size += 4 << 20
+        os.ftruncate(self.memory_fd, self.size)
+        self.memory = mmap.mmap(self.memory_fd, self.size)
+        self.regions = [(BASE, self.size, BASE, 0)]
+
+    def set_ring_addresses(self, i):
+        if i:
+            super().set_ring_addresses(i)
+            return
+        at = BASE + self.ring
+        self.request(SET_VRING_ADDR, struct.pack(
+            "<IIQQQQ", 0, 0, at, at + (2 << 20), at + (1 << 20), 0))
+
+    def labor(self):
+        self.accept()
+        self.reset_rings()
+        packed = self.rings[0].packed
+        self.rings[0].size = self.N
+        entries = b"".join(
+            struct.pack("<QIHH", BASE + 0x20000, 0, 0, DESC_WRITE) if packed
+            else struct.pack("<QIHH", BASE + 0x20000, 0, DESC_WRITE
+                             | (DESC_NEXT if i < self.TABLE - 1 else 0), i + 1)
+            for i in range(self.TABLE))
+        self.memory[0x8000:0x8000 + len(entries)] = entries
+        table = (BASE + 0x8000, len(entries))
+        at = self.ring
+        if packed:
+            self.memory[at:at + self.N * 16] = struct.pack(
+                "<QIHH", *table, 0, DESC_INDIRECT | DESC_AVAIL) * self.N
+        else:
+            self.memory[at:at + self.N * 16] = struct.pack(
+                "<QIHH", *table, DESC_INDIRECT, 0) * self.N
+            at += 1 << 20
+            self.memory[at:at + 4 + self.N * 2] = struct.pack(
+                "<HH%dH" % self.N, 0, self.N, *range(self.N))
+        self.start()
+
+
+def make_work(port, path, peer_path):
+    """Two others have a conversation through the same thread, of which each
+    packet waits for the last one: with a tenth of a second for each it would
+    never end."""
+    for packed in False, True:
+        with Laborious(port + ".sock", packed) as guest, \
+                Guest(path) as a, Guest(peer_path) as b:
+            a.connect()
+            b.connect()
+            guest.labor()
+            before = errors(port)
+            # Where the guest is.
+            guest.send(ether(b"\2\0\0\0\0\x77", b"\xff" * 6,
+                             ipv4(UDP, udp(b"here I am"))))
+            wait(lambda: b.send_later(ether(B, b"\2\0\0\0\0\x77", ipv4(
+                UDP, udp(bytes(900))))) and errors(port) > before,
+                 "it is counted")
+            for i in range(500):
+                for sender, receiver, src, dst in (a, b, A, B), (b, a, B, A):
+                    payload = b"turn %d" % i
+                    for _ in range(4):
+                        b.send_later(ether(B, b"\2\0\0\0\0\x77",
+                                           ipv4(UDP, udp(bytes(900)))))
+                    sender.send_later(ether(src, dst,
+                                            ipv4(UDP, udp(payload))))
+                    receiver.receive(lambda f: payload in f)
+
+
+def kick_all_the_time(path, peer_path):
+    """Kicks without an end, and event indexes that are none."""
+    for packed in False, True:
+        with Guest(path, packed=packed, features=FEATURES | F_EVENT_IDX) \
+                as guest, Guest(peer_path) as peer:
+            peer.connect()
+            guest.connect()
+            stream = Stream(guest, peer)
+            for _ in range(20):
+                for ring in guest.rings:
+                    for _ in range(1000):
+                        ring.kick()
+                    if packed:
+                        ring.write(AVAIL, struct.pack(
+                            "<HH", random.randrange(65536),
+                            random.choice((0, 1, 2, 2, 2, 3, 0xffff))))
+                    else:
+                        ring.write(AVAIL + 4 + ring.size * 2, struct.pack(
+                            "<H", random.randrange(65536)))
+                stream.flow(50)
 
 
 # Memory that goes.

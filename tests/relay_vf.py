@@ -137,3 +137,49 @@ def one_thread_per_queue(port, packed, reta):
         echo.lossless([0], 500)
         print("sent", echo.sent, "back", len(echo.seen), "lost", echo.lost)
         assert not errors(port), errors(port)
+
+
+def show():
+    return subprocess.check_output(["ovs-appctl", "dpdkvdpa/show"], text=True)
+
+
+def log():
+    with open("ovs-vswitchd.log", encoding="utf-8") as file:
+        return file.read()
+
+
+def last_set_up(text):
+    """Waits until what the VF was told last is 'text'."""
+    wait(lambda: re.findall(r"fakevf: [^:]*: (.*)", log())[-1] == text,
+         "the VF is set up: " + text)
+
+
+def echoes(port, pairs):
+    """The port has so many queue pairs, and all of them work."""
+    with Guest(port + ".sock", pairs) as guest:
+        guest.connect()
+        assert guest.queue_num == pairs, guest.queue_num
+        echo = Echo(guest)
+        echo.flow(range(pairs), 500)
+        echo.lossless(range(pairs), 500)
+        assert not errors(port)
+
+
+def pads(port, packed):
+    """Short frames come as long as frames are, with zeros, whatever was in
+    memory before."""
+    with Guest(port + ".sock", packed=packed) as guest:
+        guest.connect()
+
+        def sends(frame):
+            # Something that fills the buffers before.
+            for _ in range(20):
+                guest.send(ether(A, A, (0x88b6, b"\xff" * 200)))
+            guest.send(frame)
+            return guest.receive(lambda f: f[12:14] != b"\x88\xb6")[1]
+
+        for length in range(14, 70):
+            frame = ether(A, A, (0x88b5, bytes(range(1, 57))))[:length]
+            got = sends(frame)
+            assert got == frame + bytes(max(60 - length, 0)), got.hex()
+        assert not errors(port), errors(port)

@@ -3,7 +3,7 @@
  */
 
 #include <config.h>
-#include "vdpa-offload.h"
+#include "vdpa-requests.h"
 
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
@@ -87,7 +87,8 @@ parse_ipv4(const uint8_t *data, uint32_t len, uint32_t ofs,
 }
 
 /* Finds the headers of 'pkt', all of which have to be in its first segment.
- * Returns false if it is not TCP, UDP or SCTP over IP. */
+ * Returns false if it is not TCP, UDP or SCTP over IP, or if one of them is
+ * longer than an mbuf can say. */
 static bool
 parse_headers(const struct rte_mbuf *pkt, struct headers *h)
 {
@@ -145,7 +146,17 @@ parse_headers(const struct rte_mbuf *pkt, struct headers *h)
     } else {
         return false;
     }
-    return len >= ofs + h->l4_len;
+    return (len >= ofs + h->l4_len
+            && h->l2_len < 1u << RTE_MBUF_L2_LEN_BITS
+            && h->l3_len < 1u << RTE_MBUF_L3_LEN_BITS
+            && h->l4_len < 1u << RTE_MBUF_L4_LEN_BITS);
+}
+
+/* Returns true if there is something between IPv6 and transport header. */
+static bool
+has_extensions(const struct headers *h)
+{
+    return h->ip_version == 6 && h->l3_len > sizeof(struct rte_ipv6_hdr);
 }
 
 /* Writes 'h' into the fields of 'pkt' that transmit functions read. */
@@ -194,9 +205,9 @@ checksum_offset(const struct headers *h)
             : offsetof(struct rte_sctp_hdr, cksum));
 }
 
-/* The part of vdpa_offload_read_request() for a packet with a request. */
+/* The part of vdpa_requests_read() for a packet with a request. */
 bool
-vdpa_offload_read_request__(struct rte_mbuf *pkt,
+vdpa_requests_read__(struct rte_mbuf *pkt,
                             const struct virtio_net_hdr *hdr)
 {
     unsigned int gso_type = hdr->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
@@ -208,28 +219,61 @@ vdpa_offload_read_request__(struct rte_mbuf *pkt,
             return false;
         }
         pkt->tso_segsz = hdr->gso_size;
-        pkt->ol_flags |= VDPA_OFFLOAD_RX_MERGED | VDPA_OFFLOAD_RX_NEEDS_CSUM;
+        pkt->ol_flags |= VDPA_REQUESTS_RX_MERGED | VDPA_REQUESTS_RX_NEEDS_CSUM;
         return true;
     }
-    if (parse_headers(pkt, &h) && hdr->csum_start == h.l2_len + h.l3_len
+    /* What drivers prepare for NICs to sum up, for example
+     * rte_net_intel_cksum_prepare(), takes the first extension header of IPv6
+     * for the transport protocol. */
+    if (parse_headers(pkt, &h) && !has_extensions(&h)
+        && hdr->csum_start == h.l2_len + h.l3_len
         && hdr->csum_offset == checksum_offset(&h)) {
-        pkt->ol_flags |= VDPA_OFFLOAD_RX_NEEDS_CSUM;
+        pkt->ol_flags |= VDPA_REQUESTS_RX_NEEDS_CSUM;
         return true;
     }
     return sum_up(pkt, hdr->csum_start, hdr->csum_offset);
 }
 
-/* The part of vdpa_offload_from_guest() for a packet with a request. */
-bool
-vdpa_offload_from_guest__(struct rte_mbuf *pkt,
-                          const struct vdpa_offload_limits *limits)
+/* Returns true if the request of 'pkt' to be segmented leaves it as it is:
+ * then it may have padding, which is not to become part of a segment. */
+static bool
+is_one_segment(const struct rte_mbuf *pkt, const struct headers *h)
 {
-    bool merged = pkt->ol_flags & VDPA_OFFLOAD_RX_MERGED;
+    uint32_t hdr_len = h->l2_len + h->l3_len + h->l4_len;
+
+    return (h->proto == IPPROTO_TCP && !has_extensions(h)
+            && pkt->tso_segsz >= MIN_SEGMENT && pkt->pkt_len > hdr_len
+            && pkt->pkt_len - hdr_len <= pkt->tso_segsz);
+}
+
+/* Makes 'pkt' as long as the shortest frame there is, with zeros.  Returns
+ * false if it has no room for them. */
+bool
+vdpa_requests_pad__(struct rte_mbuf *pkt)
+{
+    uint16_t n = VDPA_REQUESTS_MIN_FRAME - pkt->pkt_len;
+    void *p = rte_pktmbuf_append(pkt, n);
+
+    if (p) {
+        memset(p, 0, n);
+    }
+    return p != NULL;
+}
+
+/* The part of vdpa_requests_from_guest() for a packet with a request. */
+bool
+vdpa_requests_from_guest__(struct rte_mbuf *pkt,
+                          const struct vdpa_requests_limits *limits)
+{
+    bool merged = pkt->ol_flags & VDPA_REQUESTS_RX_MERGED;
     uint64_t needed, flags;
     struct headers h;
 
     if (!parse_headers(pkt, &h)) {
         return false;
+    }
+    if (merged && is_one_segment(pkt, &h)) {
+        merged = false;
     }
 
     flags = h.ip_version == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
@@ -270,15 +314,15 @@ vdpa_offload_from_guest__(struct rte_mbuf *pkt,
 
     set_header_lengths(pkt, &h);
     pkt->ol_flags = ((pkt->ol_flags & ~(RTE_MBUF_F_RX_L4_CKSUM_MASK
-                                        | VDPA_OFFLOAD_RX_MERGED
+                                        | VDPA_REQUESTS_RX_MERGED
                                         | RTE_MBUF_F_TX_OFFLOAD_MASK))
                      | flags);
     return true;
 }
 
-/* The part of vdpa_offload_to_guest() for a packet that the NIC merged. */
+/* The part of vdpa_requests_to_guest() for a packet that the NIC merged. */
 bool
-vdpa_offload_to_guest__(struct rte_mbuf *pkt, uint64_t virtio_features)
+vdpa_requests_to_guest__(struct rte_mbuf *pkt, uint64_t virtio_features)
 {
     struct headers h;
     int feature;
@@ -294,7 +338,7 @@ vdpa_offload_to_guest__(struct rte_mbuf *pkt, uint64_t virtio_features)
     }
 
     set_header_lengths(pkt, &h);
-    pkt->ol_flags &= ~VDPA_OFFLOAD_RX_MERGED;
+    pkt->ol_flags &= ~VDPA_REQUESTS_RX_MERGED;
     pkt->ol_flags |= (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM
                       | (h.ip_version == 4
                          ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6));
@@ -305,7 +349,7 @@ vdpa_offload_to_guest__(struct rte_mbuf *pkt, uint64_t virtio_features)
  * packets leave by an Ethernet device with 'tx_offloads'
  * (RTE_ETH_TX_OFFLOAD_*). */
 uint64_t
-vdpa_offload_unsupported_features(uint64_t tx_offloads)
+vdpa_requests_unsupported_features(uint64_t tx_offloads)
 {
     const uint64_t csum = (RTE_ETH_TX_OFFLOAD_TCP_CKSUM
                            | RTE_ETH_TX_OFFLOAD_UDP_CKSUM);

@@ -45,8 +45,10 @@ def checksum(data, start=0):
 
 
 def ether(src, dst, packet):
-    """'packet' is (type, bytes), as the other functions return it."""
-    return dst + src + struct.pack("!H", packet[0]) + packet[1]
+    """'packet' is (type, bytes), as the other functions return it.  As on a
+    wire, there are at least 60 bytes."""
+    return (dst + src + struct.pack("!H", packet[0]) + packet[1]).ljust(
+        60, b"\0")
 
 
 def vlan(vid, packet, tpid=VLAN):
@@ -121,6 +123,9 @@ class Parsed:
             addrs = frame[ofs + 8:ofs + 40]
             self.l4 = ofs + 40
             end = self.l4 + length
+            while self.proto in (0, 43, 60) and self.l4 + 2 <= len(frame):
+                self.proto = frame[self.l4]
+                self.l4 += (frame[self.l4 + 1] + 1) * 8
         transport = frame[self.l4:end]
         self.complete = len(frame) >= end
         self.l4_ok = checksum(addrs + struct.pack("!II", len(transport),
@@ -134,8 +139,7 @@ class Parsed:
 
 
 def csum_request(frame):
-    """(csum_start, csum_offset) for a TCP or UDP frame without extension
-    headers."""
+    """(csum_start, csum_offset) for a TCP or UDP frame."""
     parsed = Parsed(frame)
     return parsed.l4, CSUM_OFS[parsed.proto]
 

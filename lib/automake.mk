@@ -77,10 +77,10 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-port.h \
 	lib/vdpa-relay.c \
 	lib/vdpa-relay.h \
-	lib/vdpa-screen.c \
-	lib/vdpa-screen.h \
 	lib/vdpa-requests.c \
 	lib/vdpa-requests.h \
+	lib/vdpa-screen.c \
+	lib/vdpa-screen.h \
 	lib/vdpa-status.c \
 	lib/vdpa-status.h \
 	lib/vdpa-turn.c \

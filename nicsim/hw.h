@@ -60,7 +60,7 @@
 #include <stdint.h>
 
 #define NICSIM_MAGIC       0x6e696373   /* "nics". */
-#define NICSIM_HW_VERSION  3
+#define NICSIM_HW_VERSION  4
 
 #define NICSIM_MAX_VFS     64
 #define NICSIM_MAX_QUEUES  16           /* Queue pairs of one function. */
@@ -646,6 +646,7 @@ struct nicsim_ring_setup {
  * until the device is stopped and started, or the ring is set up, again. */
 
 #define NICSIM_MAX_VQS     (2 * NICSIM_MAX_QUEUES)
+#define NICSIM_MAX_CHAIN   1024         /* Slots of one chain in the ring. */
 #define NICSIM_MAX_VQ_SIZE 32768
 
 /* Errors of a virtqueue.  Those up to NICSIM_VQ_LAST_PASSED cost a packet, the
@@ -669,8 +670,9 @@ enum nicsim_vq_error {
     NICSIM_VQ_BAD_INDEX,                /* Available index (split) jumped by
                                          * more than the ring's size, or it
                                          * names a descriptor that is not. */
-    NICSIM_VQ_BAD_CHAIN,                /* A loop, or longer than the ring, or
-                                         * it ends in nothing. */
+    NICSIM_VQ_BAD_CHAIN,                /* A loop, or longer than the ring or
+                                         * NICSIM_MAX_CHAIN, or it ends in
+                                         * nothing. */
     NICSIM_VQ_BAD_INDIRECT,             /* A table of odd size, in a table, or
                                          * not negotiated. */
     NICSIM_VQ_BAD_WRAP,                 /* Packed: flags that no driver that
@@ -781,6 +783,7 @@ struct nicsim_vdpa_queue {
     uint64_t calls;                     /* Interrupts sent. */
     uint64_t joined;                    /* Of the frames, segments that became
                                          * part of the one before. */
+    uint64_t descs;                     /* Descriptors read. */
     uint64_t errors[NICSIM_VQ_N_ERRORS];
 };
 

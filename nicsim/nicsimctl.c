@@ -492,7 +492,7 @@ vdpa_json(uint32_t vport)
                 set(errors, vdpa_error_name(j), json_integer(q->errors[j]));
             }
         }
-        append(queues, json_pack("{sisssssbsisIsIsIsIsIsIso}",
+        append(queues, json_pack("{sisssssbsisIsIsIsIsIsIsIso}",
                                  "virtqueue", (int) i,
                                  "state", vdpa_state_name(q->state),
                                  "why", vdpa_error_name(q->why),
@@ -504,6 +504,7 @@ vdpa_json(uint32_t vport)
                                  "kicks", (json_int_t) q->kicks,
                                  "calls", (json_int_t) q->calls,
                                  "joined", (json_int_t) q->joined,
+                                 "descriptors", (json_int_t) q->descs,
                                  "errors", errors));
     }
     return json_pack("{sbsIsbsIsIsIso}",

@@ -55,7 +55,8 @@ TESTSUITE_AT += \
 	tests/nicsim-actions.at \
 	tests/nicsim-tunnel.at \
 	tests/nicsim-vdpa.at \
-	tests/nicsim-vdpa-guest.at
+	tests/nicsim-vdpa-guest.at \
+	tests/nicsim-vdpa-work.at
 check_PROGRAMS += tests/nicsim-host
 tests_nicsim_host_SOURCES = \
 	nicsim/bytes.h \

@@ -201,13 +201,35 @@ l4_proto(char **words, int n)
     return word_number(words, n, "proto", 253);
 }
 
+/* Has the checksum, 'offset' bytes behind 'start', of TCP or UDP in 'f', which
+ * is IP, be that of the pseudo header alone, as guests leave it. */
+void
+frame_partial_csum(struct frame *f, uint32_t start, uint32_t offset)
+{
+    uint8_t proto = offset == 6 ? IPPROTO_UDP : IPPROTO_TCP;
+
+    if (start + offset + 2 <= f->len) {
+        put16(f->data + start + offset,
+              pseudo(f->data + f->l2_len, proto, f->len - start));
+    }
+}
+
 /* Writes IPv6 extension headers, of 8 bytes each, as the words "ext=PROTO"
- * say.  Returns their length. */
+ * say, and one of destination options, as long as "extlen=BYTES" says.
+ * Returns their length. */
 static uint32_t
 make_ext(uint8_t *p, uint8_t *next, uint8_t proto, char **words, int n)
 {
+    uint32_t options = word_number(words, n, "extlen", 0);
     uint32_t len = 0;
 
+    if (options) {
+        *next = IPPROTO_DSTOPTS;
+        memset(p, 0, options);          /* Padding. */
+        p[1] = options / 8 - 1;
+        next = p;
+        len = options;
+    }
     for (int i = 0; i < n; i++) {
         if (!strncmp(words[i], "ext=", 4)) {
             *next = strtoul(words[i] + 4, NULL, 0);
@@ -535,7 +557,7 @@ print_stack(const uint8_t *copy, uint32_t len)
         }
     } else if (type == 0x86dd && len >= 54) {
         uint32_t ip_len = get16(p + 4) + 40;
-        uint32_t header = 40;
+        uint32_t header = 40, n_ext;
         uint8_t proto = p[6];
 
         inet_ntop(AF_INET6, p + 8, from, sizeof from);
@@ -545,8 +567,12 @@ print_stack(const uint8_t *copy, uint32_t len)
         while (proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING
                || proto == IPPROTO_DSTOPTS || proto == IPPROTO_FRAGMENT) {
             printf(" ext %u", proto);
+            n_ext = proto == IPPROTO_FRAGMENT ? 8 : p[header + 1] * 8 + 8;
             proto = p[header];
-            header += 8;
+            header += n_ext;
+            if (header > ip_len || p + header >= copy + len) {
+                break;
+            }
         }
         if (p + ip_len > copy + len || ip_len < header) {
             printf(" truncated");

@@ -34,6 +34,7 @@ struct frame {
 
 void frame_make(struct frame *, char **words, int n);
 void frame_print(const uint8_t *data, uint32_t len);
+void frame_partial_csum(struct frame *, uint32_t start, uint32_t offset);
 uint32_t sum16(const uint8_t *data, uint32_t n, uint32_t sum);
 
 const char *word_value(char **words, int n, const char *name);

@@ -81,7 +81,7 @@ queue_create(struct guest *g, struct queue *q, uint16_t size,
         q->avail = guest_alloc(g, 6 + 2 * size);
         q->used = guest_alloc(g, 6 + 8 * size);
         q->bufs = guest_alloc(g, (uint64_t) size * buf_size);
-        q->tables = guest_alloc(g, (uint64_t) size * MAX_PIECES * 16);
+        q->tables = guest_alloc(g, (uint64_t) size * MAX_TABLE * 16);
     }
     memset(guest_at(g, q->desc), 0, size * 16);
     memset(guest_at(g, q->avail), 0, 6 + 2 * size);
@@ -114,7 +114,7 @@ cut(const struct shape *shape, uint32_t len, uint32_t *sizes)
                                  : shape->n_pieces - 1];
             size = size && size < len ? size : len;
         }
-        if (n == MAX_PIECES) {
+        if (n == (shape->indirect ? MAX_TABLE : MAX_PIECES)) {
             die("too many pieces");
         }
         sizes[n++] = size;
@@ -146,7 +146,7 @@ queue_add(struct guest *g, struct queue *q, uint32_t len,
     int n = cut(shape, len, sizes);
     int n_slots = shape->indirect ? 1 : n;
     uint64_t addr = shape->addr ? shape->addr : queue_buffer(q);
-    uint64_t table = q->tables + (uint64_t) q->slot * MAX_PIECES * 16;
+    uint64_t table = q->tables + (uint64_t) q->slot * MAX_TABLE * 16;
     uint16_t head = q->slot, slot = q->slot;
     uint16_t head_flags = 0;
     bool wrap = q->wrap;

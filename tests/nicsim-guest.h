@@ -26,8 +26,9 @@
 #define GUEST_SPLIT  0x2000000          /* Here another region begins. */
 #define GUEST_PAGE   4096
 
-#define MAX_SIZE     1024               /* Of a ring. */
-#define MAX_PIECES   80
+#define MAX_SIZE     4096               /* Of a ring. */
+#define MAX_PIECES   2048               /* Of a chain ... */
+#define MAX_TABLE    80                 /* ... in an indirect table. */
 #define VRING_F_BIT(BIT) (UINT64_C(1) << (BIT))
 
 typedef struct virtio_net_hdr_v1 header;
@@ -71,7 +72,7 @@ struct guest {
 
 /* What a chain looks like, and what is wrong with it. */
 struct shape {
-    uint32_t pieces[MAX_PIECES];        /* Bytes; the last one repeated. */
+    uint32_t pieces[MAX_TABLE];         /* Bytes; the last one repeated. */
     int n_pieces;
     bool indirect;
     bool write;                         /* For the device to write. */

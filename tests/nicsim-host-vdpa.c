@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@
 #include "nicsim-frame.h"
 #include "nicsim-guest.h"
 #include "nicsim-host.h"
+
+#define F_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)
+#define F_USED  (1 << VRING_PACKED_DESC_F_USED)
 
 static struct guest *guests[8];
 
@@ -192,7 +196,8 @@ cmd_vstop(char **words, int n)
     }
 }
 
-/* vqueue VF VIRTQUEUE: how it is, without how often it was rung or rang. */
+/* vqueue VF VIRTQUEUE [kicks] [calls] [descs=N]: how it is.  'descs' says
+ * whether more than N descriptors were read. */
 void
 cmd_vqueue(char **words, int n)
 {
@@ -219,6 +224,10 @@ cmd_vqueue(char **words, int n)
     }
     if (word_value(words, n, "calls")) {
         printf(" calls %"PRIu64, vq->calls);
+    }
+    if (word_value(words, n, "descs")) {
+        printf(" descs %s", (vq->descs <= word_number(words, n, "descs", 0)
+                             ? "few" : "many"));
     }
     putchar('\n');
 }
@@ -428,6 +437,10 @@ cmd_vtx(char **words, int n)
         h.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
         h.csum_start = frame.l2_len + frame.l3_len;
         h.csum_offset = word_value(words, n, "udp") ? 6 : 16;
+    }
+    if (h.flags && word_value(words, n, "extlen")) {
+        /* The device has to add to this only what it is told to. */
+        frame_partial_csum(&frame, h.csum_start, h.csum_offset);
     }
     if (word_value(words, n, "+tso")) {
         h.gso_type = (word_value(words, n, "ipv6") ? VIRTIO_NET_HDR_GSO_TCPV6
@@ -652,6 +665,164 @@ cmd_vjump(char **words, int n)
 
     q->avail_idx += atoi(words[1]);
     __atomic_store_n(&avail->idx, q->avail_idx, __ATOMIC_RELEASE);
+}
+
+/* vevent GUEST [q=N] [tx] [off=N] [wrap=N] [index=N]: the guest wants to be
+ * interrupted when the device has passed that slot of a packed ring, or that
+ * index of a split one. */
+void
+cmd_vevent(char **words, int n)
+{
+    struct guest *g = get_guest(words[0]);
+    struct queue *q = get_vq(g, words, n, word_value(words, n, "tx"));
+
+    while (queue_called(q, 0)) {
+        continue;
+    }
+    if (guest_has(g, VIRTIO_F_RING_PACKED)) {
+        struct vring_packed_desc_event *e = guest_at(g, q->avail);
+
+        e->off_wrap = (word_number(words, n, "off", 0)
+                       | word_number(words, n, "wrap", 0) << 15);
+        __atomic_store_n(&e->flags, VRING_PACKED_EVENT_FLAG_DESC,
+                         __ATOMIC_RELEASE);
+    } else {
+        struct vring_avail *avail = guest_at(g, q->avail);
+
+        avail->ring[q->size] = word_number(words, n, "index", 0);
+    }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* vcalls GUEST [q=N] [tx] [ms=N]: waits for an interrupt, and says how many
+ * came. */
+void
+cmd_vcalls(char **words, int n)
+{
+    struct guest *g = get_guest(words[0]);
+    struct queue *q = get_vq(g, words, n, word_value(words, n, "tx"));
+    struct pollfd pfd = { .fd = q->call, .events = POLLIN };
+    uint64_t n_calls = 0;
+
+    if (poll(&pfd, 1, word_number(words, n, "ms", TIMEOUT_MS)) == 1
+        && read(q->call, &n_calls, sizeof n_calls) != sizeof n_calls) {
+        die("%m");
+    }
+    printf("vcalls %s: %"PRIu64"\n", words[0], n_calls);
+}
+
+/* What vflip's thread writes to. */
+struct flipper {
+    struct guest *g;
+    struct queue *q;
+    bool stop;
+};
+
+/* Has descriptors be now this, now that: right ones, and all that can be wrong
+ * with them. */
+static void *
+flip(void *flipper_)
+{
+    static const uint64_t addrs[] = {
+        0, 0x9fff0, 0xa0000, GUEST_HIGH, GUEST_SPLIT - 20, GUEST_SPLIT,
+        GUEST_MEMORY - 8, GUEST_MEMORY, UINT64_MAX - 8
+    };
+    static const uint32_t lens[] = {
+        0, 1, 11, 12, 26, 64, 1600, 16, 16 * 1024, 70000, UINT32_MAX
+    };
+    struct flipper *f = flipper_;
+    struct guest *g = f->g;
+    bool packed = guest_has(g, VIRTIO_F_RING_PACKED);
+    uint64_t tables = f->q->tables, bufs = f->q->bufs;
+    unsigned int seed = 1;
+
+    while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED)) {
+        unsigned int where = rand_r(&seed);
+        struct vring_desc *ring = guest_at(g, where & 1 ? tables
+                                                : f->q->desc);
+        struct vring_desc *desc = &ring[(where >> 1) % f->q->size];
+        uint16_t *flags = packed ? &desc->next : &desc->flags;
+
+        switch (rand_r(&seed) % 8) {
+        case 0:
+            desc->addr = addrs[rand_r(&seed)
+                               % (sizeof addrs / sizeof addrs[0])];
+            break;
+        case 1:
+            desc->len = lens[rand_r(&seed) % (sizeof lens / sizeof lens[0])];
+            break;
+        case 2:
+            *flags ^= 1 << rand_r(&seed) % 3;
+            break;
+        case 3:
+            *flags ^= F_AVAIL | F_USED;
+            break;
+        case 4:
+            desc->next ^= 1 << rand_r(&seed) % 16;
+            break;
+        case 5:
+            *flags |= VRING_DESC_F_INDIRECT;
+            desc->addr = tables;
+            desc->len = 16 << rand_r(&seed) % 8;
+            break;
+        default:
+            desc->addr = bufs;
+            desc->len = 64;
+            break;
+        }
+    }
+    return NULL;
+}
+
+/* vflip VF GUEST [q=N] [tx] [rounds=N]: has a second thread change descriptors
+ * all the time, while all that can be is made available.  A queue that is
+ * broken by it is set up anew.  Says whether one was. */
+void
+cmd_vflip(char **words, int n)
+{
+    struct guest *g = get_guest(words[1]);
+    bool tx = word_value(words, n, "tx");
+    struct queue *q = get_vq(g, words, n, tx);
+    uint32_t rounds = word_number(words, n, "rounds", 100);
+    char index[8], one[] = "1", zero[] = "0";
+    struct flipper f = { .g = g, .q = q };
+    struct shape shape = { .write = !tx, .len = -1, .next = -1, .head = -1,
+                           .table_len = -1 };
+    char *ring[] = { words[0], words[1], index };
+    char *enable[] = { words[0], index, one };
+    char *disable[] = { words[0], index, zero };
+    uint32_t n_broken = 0;
+    pthread_t thread;
+
+    snprintf(index, sizeof index, "%d", (int) (q - g->queues));
+    if (pthread_create(&thread, NULL, flip, &f)) {
+        die("%m");
+    }
+    /* On a busy machine the threads may take long turns. */
+    for (uint32_t i = 0; i < rounds || (!n_broken && i < 100 * rounds); i++) {
+        cmd_venable(disable, 3);
+        queue_create(g, q, q->size, q->buf_size);
+        cmd_vring(ring, 3);
+        cmd_venable(enable, 3);
+        /* A kick storm, of which the index lies as well. */
+        for (int j = 0; j < 20; j++) {
+            shape.indirect = guest_has(g, VIRTIO_RING_F_INDIRECT_DESC)
+                             && j & 1;
+            queue_add(g, q, 64, &shape);
+            queue_kick(g, q, 1);
+        }
+        clear();
+        msg.vdpa_queue.fn = parse_function(words[0]);
+        msg.vdpa_queue.queue = atoi(index);
+        if (!request("vqueue", NICSIM_VDPA_QUEUE, NULL, 0, NULL)) {
+            break;
+        }
+        n_broken += msg.vdpa_queue.state == NICSIM_VQ_BROKEN;
+    }
+    __atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    printf("vflip %s: %s\n", words[1],
+           n_broken ? "broken, and mended" : "never broken");
 }
 
 /* vquiet GUEST: nothing comes, in no queue. */

@@ -718,6 +718,8 @@ static const struct {
     { "vtx", cmd_vtx, 1 }, { "vrx", cmd_vrx, 1 },
     { "vspread", cmd_vspread, 1 }, { "vused", cmd_vused, 1 },
     { "vquiet", cmd_vquiet, 1 }, { "vwant", cmd_vwant, 2 },
+    { "vevent", cmd_vevent, 1 }, { "vcalls", cmd_vcalls, 1 },
+    { "vflip", cmd_vflip, 1 },
     { "vwait", cmd_vwait, 1 }, { "vcopy", cmd_vcopy, 1 },
     { "vdiff", cmd_vdiff, 1 }, { "vshrink", cmd_vshrink, 1 },
     { "vstream", cmd_vstream, 0 },

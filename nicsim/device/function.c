@@ -467,8 +467,9 @@ check_ring(struct ring *ring, uint64_t *errors)
     if (ring->desc && !ring_memory(ring)) {
         ring->desc = NULL;
         *errors += 1;
-        LOG_LIMITED("%s: ring %d stopped: its memory was unmapped",
-                    function_name(ring->fn), ring->queue);
+        LOG_FUNCTION(ring->fn, LOG_RING_STOPPED,
+                     "%s: ring %d stopped: its memory was unmapped",
+                     function_name(ring->fn), ring->queue);
     }
 }
 

@@ -722,6 +722,23 @@ collect_fds(struct msghdr *mh, struct request *req)
     return ok;
 }
 
+/* Logs that a request was refused.  A host has many guests: one that has its
+ * own refused all the time does not hide another's. */
+static void
+log_refused(struct host *host, const struct nicsim_msg *msg)
+{
+    static struct log_limit others;
+    struct function *fn = NULL;
+
+    if (msg->type >= NICSIM_VDPA_OPEN) {
+        /* Which function it is about comes first in all of these. */
+        fn = function_by_id(host->nic, msg->vdpa_info.fn);
+    }
+    log_limited(fn ? &fn->log_limits[LOG_REFUSED] : &others,
+                "%s (pid %"PRIu32"): %s refused: %s", host->program, host->pid,
+                type_name(msg->type), msg->text);
+}
+
 /* Serves one message of 'host', or marks it as dead if the connection ended
  * or makes no sense.  'events' is what epoll said. */
 void
@@ -770,8 +787,7 @@ host_serve(struct host *host, uint32_t events)
         if (msg.status && (msg.type < NICSIM_CTL_INFO
                            || msg.type >= NICSIM_VDPA_OPEN)
             && msg.type != NICSIM_RULE_VALIDATE) {
-            LOG_LIMITED("%s (pid %"PRIu32"): %s refused: %s", host->program,
-                        host->pid, type_name(msg.type), msg.text);
+            log_refused(host, &msg);
         }
         if (!hold_reply(host, &msg)) {
             host_reply(host, &msg, req.out_fds, req.n_out_fds);

@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How often a message may be repeated: 'burst' times at once, and then once
- * per second.  A static variable at each place that a host or a packet can
- * make speak. */
+/* How often a message may be repeated: LOG_LIMIT_BURST times at once, and then
+ * once per second.  One for each thing that can be said, and for each function
+ * if that is what makes it said: one guest's messages must not hide another's,
+ * nor those of one kind those of another. */
 struct log_limit {
     unsigned int tokens;
     unsigned int suppressed;
@@ -21,6 +22,18 @@ struct log_limit {
 };
 
 #define LOG_LIMIT_BURST 10
+
+/* What can be said of a function, by its driver's or guest's doing. */
+enum log_kind {
+    LOG_DMA_FAULT,
+    LOG_RING_STOPPED,
+    LOG_DROPPED,
+    LOG_QUEUE_STOPPED,
+    LOG_POSITION,
+    LOG_CALL,
+    LOG_REFUSED,                        /* A request of its host's. */
+    LOG_N_KINDS
+};
 
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_limited(struct log_limit *, const char *format, ...)
@@ -31,7 +44,11 @@ void fatal(const char *format, ...)
 int refuse(int error, char *why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Logs, but not too often. */
+/* Logs something of 'FN', but not too often. */
+#define LOG_FUNCTION(FN, KIND, ...) \
+    log_limited(&(FN)->log_limits[KIND], __VA_ARGS__)
+
+/* Logs what is no function's doing, but not too often. */
 #define LOG_LIMITED(...)                            \
     do {                                            \
         static struct log_limit limit__;            \

@@ -315,8 +315,10 @@ alloc_packets(unsigned int n)
 static unsigned int
 poll_all(struct nic *nic)
 {
-    unsigned int n = wire_poll(nic);
+    unsigned int n;
 
+    nic->round++;
+    n = wire_poll(nic);
     for (uint32_t i = 0; i < nic->n_tx_rings; i++) {
         struct ring *ring = nic->tx_rings[i];
 

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "log.h"
 #include "nicsim/hw.h"
 
 struct function;
@@ -70,6 +71,7 @@ struct function {
     uint32_t id;                        /* NICSIM_FN(). */
     uint32_t vport;                     /* That it faces or is. */
     uint8_t permanent_mac[6];
+    struct log_limit log_limits[LOG_N_KINDS];   /* Whoever has it. */
 
     /* While a host has it. */
     struct host *host;
@@ -146,6 +148,7 @@ struct nic {
     struct packet *segments;            /* BURST. */
     struct packet *copies;              /* MAX_COPIES, for SAMPLE ... */
     uint32_t n_copies;                  /* ... of which these are in use. */
+    uint64_t round;                     /* Of poll_all(). */
     uint64_t random;                    /* State of a generator, not 0. */
 
     uint64_t rule_ops;

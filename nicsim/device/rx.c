@@ -42,9 +42,10 @@ ring_reload(struct ring *ring)
 {
     ring->tail = __atomic_load_n(&ring->regs->tail, __ATOMIC_ACQUIRE);
     if (unlikely(ring->tail - ring->head > ring->n_desc)) {
-        LOG_LIMITED("%s: rx ring %u stopped: tail %#x, head %#x",
-                    function_name(ring->fn), ring->queue, ring->tail,
-                    ring->head);
+        LOG_FUNCTION(ring->fn, LOG_RING_STOPPED,
+                     "%s: rx ring %u stopped: tail %#x, head %#x",
+                     function_name(ring->fn), ring->queue, ring->tail,
+                     ring->head);
         ring->tail = ring->head;
         ring->desc = NULL;
         ring->fn->stats.rx_errors++;
@@ -174,7 +175,8 @@ rx_deliver(struct function *fn, struct packet *p)
     if (unlikely(fault)) {
         fn->stats.rx_errors++;
         fn->nic->dma_faults++;
-        LOG_LIMITED("%s: rx ring %u: DMA fault", function_name(fn), queue);
+        LOG_FUNCTION(fn, LOG_DMA_FAULT, "%s: rx ring %u: DMA fault",
+                     function_name(fn), queue);
         return_empty(ring, rooms, n);
         return false;
     }

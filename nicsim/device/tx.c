@@ -71,9 +71,10 @@ gather(struct ring *ring, uint32_t *at, uint32_t tail, struct packet *p)
         if (unlikely(!data)) {
             bad = true;
             ring->fn->nic->dma_faults++;
-            LOG_LIMITED("%s: tx ring %u: DMA fault at %#llx",
-                        function_name(ring->fn), ring->queue,
-                        (unsigned long long) desc.addr);
+            LOG_FUNCTION(ring->fn, LOG_DMA_FAULT,
+                         "%s: tx ring %u: DMA fault at %#llx",
+                         function_name(ring->fn), ring->queue,
+                         (unsigned long long) desc.addr);
             continue;
         }
         if (!p->n_frags) {
@@ -123,8 +124,9 @@ tx_poll(struct ring *ring)
         return 0;
     }
     if (unlikely(tail - at > ring->n_desc)) {
-        LOG_LIMITED("%s: tx ring %u stopped: tail %#x, head %#x",
-                    function_name(fn), ring->queue, tail, at);
+        LOG_FUNCTION(fn, LOG_RING_STOPPED,
+                     "%s: tx ring %u stopped: tail %#x, head %#x",
+                     function_name(fn), ring->queue, tail, at);
         fn->stats.tx_errors++;
         ring->desc = NULL;
         return 0;

@@ -28,6 +28,7 @@ struct room {
     struct virtq_chain chains[MAX_CHAINS];
     uint32_t n;                         /* Of them. */
     uint16_t n_pieces;
+    uint32_t n_slots;                   /* That the chains take. */
     struct packet_frag pieces[VIRTQ_MAX_PIECES];
     struct virtq_pos end;               /* Behind the chains. */
     uint64_t len;                       /* Bytes of them all. */
@@ -103,6 +104,7 @@ room_init(struct room *room, const struct virtq *vq)
 {
     room->n = 0;
     room->n_pieces = 0;
+    room->n_slots = 0;
     room->end = vq->pos;
     room->len = 0;
 }
@@ -118,6 +120,7 @@ room_extend(struct virtq *vq, uint32_t len, uint32_t header_len,
         struct virtq_chain *c = &room->chains[room->n];
 
         if (unlikely((room->n && !mergeable) || room->n == MAX_CHAINS
+                     || vq->unpublished + room->n_slots >= vq->size
                      || !virtq_fetch(vq, room->end, true, c,
                                      &room->pieces[room->n_pieces],
                                      VIRTQ_MAX_PIECES - room->n_pieces))) {
@@ -126,6 +129,13 @@ room_extend(struct virtq *vq, uint32_t len, uint32_t header_len,
         if (unlikely(c->error == NICSIM_VQ_TOO_MANY && room->n)) {
             return NICSIM_VQ_NO_BUFFER; /* Together, that is. */
         }
+        if (unlikely(vq->unpublished + room->n_slots + c->n_slots
+                     > vq->size)) {
+            /* They were made available while we looked. */
+            virtq_break(vq, NICSIM_VQ_BAD_WRAP);
+            return NICSIM_VQ_NO_BUFFER;
+        }
+        room->n_slots += c->n_slots;
         room->n++;
         if (unlikely(c->error || c->len < header_len)) {
             return c->error ? c->error : NICSIM_VQ_BAD_LENGTH;
@@ -175,8 +185,9 @@ choose_queue(struct vdpa *vdpa, struct packet *p)
 static inline bool
 fetch_ahead(struct virtq *vq)
 {
-    vq->ahead = virtq_fetch_single(vq, vq->pos, true, &vq->next,
-                                   &vq->next_piece);
+    vq->ahead = (vq->unpublished < vq->size
+                 && virtq_fetch_single(vq, vq->pos, true, &vq->next,
+                                       &vq->next_piece));
     if (likely(vq->ahead)) {
         __builtin_prefetch(vq->next_piece.data, 1);
         __builtin_prefetch(vq->next_piece.data + RTE_CACHE_LINE_SIZE, 1);
@@ -308,6 +319,7 @@ vdpa_rx_deliver(struct function *fn, struct packet *p)
     struct vdpa *vdpa = fn->vdpa;
     enum nicsim_vq_error error;
     struct virtq *vq;
+    uint64_t descs;
     vnet_header h;
 
     if (unlikely(!vdpa->n_rx)) {
@@ -319,8 +331,13 @@ vdpa_rx_deliver(struct function *fn, struct packet *p)
         fn->stats.rx_missed++;
         return false;
     }
+    descs = vq->descs;
     if (unlikely(p->len > fn->mtu + FRAME_OVERHEAD)) {
         error = NICSIM_VQ_BAD_LENGTH;
+        goto drop;
+    }
+    if (unlikely(!vdpa_may_work(vdpa))) {
+        error = NICSIM_VQ_NO_BUFFER;
         goto drop;
     }
     if (vdpa->guest_csum) {
@@ -364,6 +381,7 @@ out:
     return true;
 
 drop:
+    vdpa->wasted += vq->descs - descs;
     virtq_error(vq, error);
     if (error == NICSIM_VQ_NO_BUFFER) {
         fn->stats.rx_missed++;

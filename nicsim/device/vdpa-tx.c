@@ -14,6 +14,10 @@
 #include "virtq.h"
 #include "vnet.h"
 
+/* Descriptors after which a burst ends early: as many as it has with the
+ * longest chains of which one can become a frame. */
+#define MAX_DESCS (BURST * VIRTQ_MAX_PIECES)
+
 /* Takes 'n' bytes, which there are, off the front of 'p', to 'dst'. */
 static void
 take_bytes(struct packet *p, uint8_t *dst, uint32_t n)
@@ -84,16 +88,28 @@ vdpa_tx_poll(struct virtq *vq)
     struct packet *frames = fn->nic->frames;
     struct virtq_chain chains[BURST];
     struct virtq_pos at = vq->pos;
+    uint64_t descs = vq->descs;
     uint64_t n_bytes = 0;
-    unsigned int n = 0;
+    unsigned int n = 0, n_slots = 0;
+    bool failed = false;
     struct outbox box;
 
-    while (n < BURST && n_bytes < BURST_BYTES) {
+    if (unlikely(!vdpa_may_work(vq->vdpa))) {
+        return 0;
+    }
+    while (n < BURST && n_bytes < BURST_BYTES
+           && vq->descs - descs < MAX_DESCS) {
         struct virtq_chain *c = &chains[n];
         struct packet *p = &frames[n];
 
         if (unlikely(!virtq_fetch_single(vq, at, false, c, p->frags))
             && !virtq_fetch(vq, at, false, c, p->frags, VIRTQ_MAX_PIECES)) {
+            break;
+        }
+        n_slots += c->n_slots;
+        if (unlikely(n_slots > vq->size)) {
+            /* Slots became available again while we looked. */
+            virtq_break(vq, NICSIM_VQ_BAD_WRAP);
             break;
         }
         rte_prefetch0(p->frags[0].data);
@@ -119,12 +135,17 @@ vdpa_tx_poll(struct virtq *vq)
             count(&fn->stats.tx, len);
             count(&fn->stats.txq[vq->index / 2], len);
         } else {
+            failed = true;
             fn->stats.tx_errors++;
             virtq_error(vq, error);
         }
     }
     outbox_flush(&box);
     pipeline_flush(fn->nic);
+
+    if (unlikely(failed)) {
+        vq->vdpa->wasted += vq->descs - descs;
+    }
 
     /* All was copied: the guest may have its buffers back. */
     for (unsigned int i = 0; i < n; i++) {

@@ -570,11 +570,12 @@ vdpa_show_queue(struct function *fn, struct nicsim_vdpa_queue *show,
     show->kicks = vq->kicks;
     show->calls = vq->calls;
     show->joined = vq->joined;
+    show->descs = vq->descs;
     memcpy(show->errors, vq->errors, sizeof show->errors);
     if (show->reset) {
         memset(done, 0, sizeof *done);
         memset(vq->errors, 0, sizeof vq->errors);
-        vq->kicks = vq->calls = vq->joined = 0;
+        vq->kicks = vq->calls = vq->joined = vq->descs = 0;
     }
     return 0;
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <rte_branch_prediction.h>
 
+#include "nic.h"
 #include "virtq.h"
 
 struct function;
@@ -46,6 +47,8 @@ struct vdpa {
     struct dma log_dma;                 /* ... and where 'log' is. */
     uint32_t n_regions;
     struct guest_sigbus sigbus;         /* Broken: memory was taken away. */
+    uint64_t round;                     /* 'wasted' is of that one. */
+    uint32_t wasted;                    /* See vdpa_may_work(). */
     struct virtq vqs[NICSIM_MAX_VQS];
 };
 
@@ -71,6 +74,26 @@ const char *vdpa_name(const struct vdpa *);
 void vdpa_queue_broken(struct virtq *);
 void vdpa_memory_gone(struct vdpa *);
 void vdpa_log_slow(struct vdpa *, uint64_t addr, uint64_t len);
+
+/* Descriptors of one guest, of all its queues, that are read in one round of
+ * the loop for frames that come to nothing.  One frame or burst more can begin
+ * before that is reached. */
+#define VDPA_MAX_WASTE 1024
+
+/* Returns true if rings of 'vdpa' may be looked at in this round of the loop.
+ * What a guest puts into its rings decides how much a frame costs that fails:
+ * other guests are not to wait for it. */
+static inline bool
+vdpa_may_work(struct vdpa *vdpa)
+{
+    uint64_t round = vdpa->fn->nic->round;
+
+    if (vdpa->round != round) {
+        vdpa->round = round;
+        vdpa->wasted = 0;
+    }
+    return likely(vdpa->wasted < VDPA_MAX_WASTE);
+}
 
 /* Marks 'len' bytes of guest memory at 'addr', not 0, as written to. */
 static inline void

@@ -10,6 +10,7 @@
 
 #include "guest-position.h"
 #include "log.h"
+#include "nic.h"
 #include "vdpa.h"
 
 static bool
@@ -46,11 +47,12 @@ packed_start(struct virtq *vq, char *why)
     vq->pos.idx = position & ~GUEST_POSITION_WRAP;
     vq->pos.wrap = position & GUEST_POSITION_WRAP;
     if (position != vq->given) {
-        LOG_LIMITED("%s: virtqueue %u starts at slot %u, wrap %d, as the ring "
-                    "shows, although slot %u, wrap %d was given",
-                    vdpa_name(vq->vdpa), vq->index, vq->pos.idx, vq->pos.wrap,
-                    vq->given & ~GUEST_POSITION_WRAP,
-                    !!(vq->given & GUEST_POSITION_WRAP));
+        LOG_FUNCTION(vq->vdpa->fn, LOG_POSITION,
+                     "%s: virtqueue %u starts at slot %u, wrap %d, as the "
+                     "ring shows, although slot %u, wrap %d was given",
+                     vdpa_name(vq->vdpa), vq->index, vq->pos.idx, vq->pos.wrap,
+                     vq->given & ~GUEST_POSITION_WRAP,
+                     !!(vq->given & GUEST_POSITION_WRAP));
     }
     return 0;
 }
@@ -97,9 +99,15 @@ packed_fetch(struct virtq *vq, struct virtq_pos at, bool write,
             c->n_slots = n;
             return true;
         }
-        if (unlikely(n == vq->size)) {
+        if (unlikely(n == vq->size || n == NICSIM_MAX_CHAIN)) {
             virtq_break(vq, NICSIM_VQ_BAD_CHAIN);
             return false;
+        }
+        if (unlikely(c->error == NICSIM_VQ_TOO_MANY
+                     && max < VIRTQ_MAX_PIECES)) {
+            /* It stays where it is, for a frame that has room elsewhere. */
+            c->n_slots = n;
+            return true;
         }
         if (++slot == vq->size) {
             slot = 0;

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "log.h"
+#include "nic.h"
 #include "vdpa.h"
 
 /* Behind the last element of each ring is the index at which the other side
@@ -54,9 +55,10 @@ split_start(struct virtq *vq, char *why)
     vq->pos.wrap = false;
     vq->avail_seen = vq->published = vq->pos.idx;
     if (vq->pos.idx != vq->given) {
-        LOG_LIMITED("%s: virtqueue %u starts at its used index, %u, although "
-                    "%u was given", vdpa_name(vq->vdpa), vq->index,
-                    vq->pos.idx, vq->given);
+        LOG_FUNCTION(vq->vdpa->fn, LOG_POSITION,
+                     "%s: virtqueue %u starts at its used index, %u, although "
+                     "%u was given", vdpa_name(vq->vdpa), vq->index,
+                     vq->pos.idx, vq->given);
     }
     /* The index at which to kick is never reached, but for once in 2**16. */
     if (vq->event_idx) {
@@ -83,7 +85,9 @@ split_fetch(struct virtq *vq, struct virtq_pos at, bool write,
         if (avail == at.idx) {
             return false;
         }
-        if (unlikely((uint16_t) (avail - vq->pos.idx) > vq->size)) {
+        /* What the guest has not been shown as used, it can't make available
+         * again: no more than a ring's worth is ever unpublished. */
+        if (unlikely((uint16_t) (avail - vq->published) > vq->size)) {
             virtq_break(vq, NICSIM_VQ_BAD_INDEX);
             return false;
         }

@@ -11,6 +11,7 @@
 
 #include "guest-call.h"
 #include "log.h"
+#include "nic.h"
 #include "nicsim/vdpa-format.h"
 #include "vdpa.h"
 
@@ -105,8 +106,9 @@ virtq_error(struct virtq *vq, enum nicsim_vq_error error)
 {
     vq->errors[error]++;
     if (error != NICSIM_VQ_NO_BUFFER) {
-        LOG_LIMITED("%s: virtqueue %u: packet dropped: %s",
-                    vdpa_name(vq->vdpa), vq->index, vdpa_error_name(error));
+        LOG_FUNCTION(vq->vdpa->fn, LOG_DROPPED,
+                     "%s: virtqueue %u: packet dropped: %s",
+                     vdpa_name(vq->vdpa), vq->index, vdpa_error_name(error));
     }
 }
 
@@ -125,8 +127,9 @@ virtq_break(struct virtq *vq, enum nicsim_vq_error error)
     if (vq->running) {
         vq->running = false;
         vq->why = error;
-        LOG_LIMITED("%s: virtqueue %u stopped: %s", vdpa_name(vq->vdpa),
-                    vq->index, vdpa_error_name(error));
+        LOG_FUNCTION(vq->vdpa->fn, LOG_QUEUE_STOPPED,
+                     "%s: virtqueue %u stopped: %s", vdpa_name(vq->vdpa),
+                     vq->index, vdpa_error_name(error));
         vdpa_queue_broken(vq);
     }
 }
@@ -216,8 +219,9 @@ virtq_call(struct virtq *vq)
         int error = guest_call(vq->call_fd);
 
         if (error) {
-            LOG_LIMITED("%s: virtqueue %u: call: %s", vdpa_name(vq->vdpa),
-                        vq->index, rte_strerror(error));
+            LOG_FUNCTION(vq->vdpa->fn, LOG_CALL,
+                         "%s: virtqueue %u: call: %s", vdpa_name(vq->vdpa),
+                         vq->index, rte_strerror(error));
         }
         vq->calls++;
     }

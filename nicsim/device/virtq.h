@@ -112,6 +112,7 @@ struct virtq {
     uint16_t given;
     uint64_t desc_addr, avail_addr, used_addr;  /* Guest-physical. */
     uint64_t kicks, calls;
+    uint64_t descs;                     /* Descriptors read. */
     uint64_t joined;                    /* Segments, to the one before. */
     uint64_t errors[NICSIM_VQ_N_ERRORS];
 };
@@ -169,6 +170,7 @@ virtq_add(struct virtq *vq, bool write, struct virtq_chain *c,
 {
     const uint8_t *data;
 
+    vq->descs++;
     if (unlikely(c->error)) {
         return;
     }
@@ -245,6 +247,7 @@ virtq_fetch_single(struct virtq *vq, struct virtq_pos at, bool write,
         }
         c->id = head;
     }
+    vq->descs++;
     len = rest;
     piece->data = dma_in_file(vq->dma, addr, len);
     piece->len = len;

@@ -472,7 +472,8 @@ struct nicsim_vport_stats {
     struct nicsim_counter by_rule;      /* Of these, those that rules sent on
                                          * to a vport or dropped. */
     struct nicsim_counter to_software;  /* Of these, misses and TO_SOFTWARE,
-                                         * also as copies. */
+                                         * also of frames that went elsewhere
+                                         * too, but not copies by SAMPLE. */
     struct nicsim_counter out;          /* Delivered to this vport by rules or
                                          * by its representor. */
     uint64_t out_dropped;               /* The same, but the VF had no room or

@@ -56,6 +56,14 @@ find_l4(struct packet *p)
     return 0;
 }
 
+/* Returns true if 'features' have 'feature', or VIRTIO_NET_F_GSO, by which
+ * drivers that are older than virtio 1.0 mean all kinds of it. */
+static bool
+may_request(uint64_t features, int feature)
+{
+    return (features >> feature | features >> VIRTIO_NET_F_GSO) & 1;
+}
+
 /* Asks for the frame to be cut as 'h' says. */
 static bool
 request_tso(struct packet *p, const vnet_header *h, uint64_t features)
@@ -65,10 +73,10 @@ request_tso(struct packet *p, const vnet_header *h, uint64_t features)
     uint8_t type = h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
 
     if (type != (ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4)
-        || !(features >> (ipv6 ? VIRTIO_NET_F_HOST_TSO6
-                          : VIRTIO_NET_F_HOST_TSO4) & 1)
+        || !may_request(features, (ipv6 ? VIRTIO_NET_F_HOST_TSO6
+                                   : VIRTIO_NET_F_HOST_TSO4))
         || (h->gso_type & VIRTIO_NET_HDR_GSO_ECN
-            && !(features >> VIRTIO_NET_F_HOST_ECN & 1))
+            && !may_request(features, VIRTIO_NET_F_HOST_ECN))
         || !(p->tx_flags & NICSIM_TX_TCP_CSUM)
         || l4_ofs + TCP_LEN > p->local_len) {
         return false;

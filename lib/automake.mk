@@ -5,6 +5,8 @@ noinst_LTLIBRARIES += lib/libdpdkvdpa.la
 lib_libdpdkvdpa_la_SOURCES = \
 	lib/dpdkvdpa-unixctl.c \
 	lib/dpdkvdpa-unixctl.h \
+	lib/netdev-dpdk-guard.c \
+	lib/netdev-dpdk-guard.h \
 	lib/netdev-dpdkvdpa-alone.c \
 	lib/netdev-dpdkvdpa-alone.h \
 	lib/netdev-dpdkvdpa.c \
@@ -57,20 +59,22 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-why.h \
 	lib/vdpa-channel.c \
 	lib/vdpa-channel.h \
+	lib/vdpa-claim.c \
+	lib/vdpa-claim.h \
 	lib/vdpa-closer.c \
 	lib/vdpa-closer.h \
 	lib/vdpa-devargs.c \
 	lib/vdpa-devargs.h \
 	lib/vdpa-device.c \
 	lib/vdpa-device.h \
+	lib/vdpa-features.c \
+	lib/vdpa-features.h \
 	lib/vdpa-file.c \
 	lib/vdpa-file.h \
 	lib/vdpa-guest-memory.c \
 	lib/vdpa-guest-memory.h \
 	lib/vdpa-message.c \
 	lib/vdpa-message.h \
-	lib/vdpa-offload.c \
-	lib/vdpa-offload.h \
 	lib/vdpa-options.c \
 	lib/vdpa-options.h \
 	lib/vdpa-port.c \
@@ -81,6 +85,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-requests.h \
 	lib/vdpa-screen.c \
 	lib/vdpa-screen.h \
+	lib/vdpa-stats.c \
+	lib/vdpa-stats.h \
 	lib/vdpa-status.c \
 	lib/vdpa-status.h \
 	lib/vdpa-turn.c \

@@ -20,14 +20,15 @@
 
 VLOG_DEFINE_THIS_MODULE(dpdkvdpa_alone);
 
-/* Returns the VF of the relay of 'netdev', or NULL if it has none. */
+/* Returns the VF of the relay of 'netdev', or NULL if it has none or that has
+ * gone. */
 static const struct vdpa_vf *
 get_vf(const struct netdev *netdev)
 {
     struct vdpa_port *port = vdpa_port_from_netdev(netdev);
     struct vdpa_relay *relay = vdpa_port_get_relay(port);
 
-    return relay ? relay->vf : NULL;
+    return relay && !vdpa_vf_is_removed(relay->vf) ? relay->vf : NULL;
 }
 
 static void
@@ -233,7 +234,7 @@ alone_reconfigure(struct netdev *netdev)
     int requested_mtu;
     bool mtu_changed;
 
-    if (!vdpa_port_is_joined(port)) {
+    if (!vdpa_port_is_configured(port)) {
         return ENODEV;
     }
 
@@ -244,11 +245,7 @@ alone_reconfigure(struct netdev *netdev)
     mtu_changed = requested_mtu != port->mtu;
     ovs_mutex_unlock(&port->mutex);
     if (mtu_changed) {
-        int error = vdpa_port_set_mtu(port, requested_mtu);
-
-        if (error) {
-            return error;
-        }
+        vdpa_port_set_mtu(port, requested_mtu);
     }
     netdev_change_seq_changed(netdev);
     return 0;

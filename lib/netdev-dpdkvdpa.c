@@ -10,13 +10,16 @@
 #include <rte_ethdev.h>
 
 #include "dp-packet.h"
+#include "netdev-dpdk-guard.h"
 #include "netdev-dpdk.h"
 #include "netdev-dpdkvdpa-alone.h"
 #include "netdev-provider.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "smap.h"
 #include "util.h"
+#include "vdpa-claim.h"
 #include "vdpa-port.h"
 #include "vdpa-status.h"
 
@@ -92,7 +95,7 @@ check_ethdev_unused(const struct vdpa_options *options, char **errorp)
         return 0;
     }
 
-    netdev_get_devices(dpdk_class, &netdevs);
+    netdev_get_devices(netdev_dpdk_guard_get_class(), &netdevs);
     netdev_get_devices(&representor_class, &netdevs);
     SHASH_FOR_EACH (node, &netdevs) {
         if (!error && netdev_dpdk_get_port_id(node->data) == port_id) {
@@ -106,6 +109,47 @@ check_ethdev_unused(const struct vdpa_options *options, char **errorp)
     }
     shash_destroy(&netdevs);
     return error;
+}
+
+/* Checks that the representor of 'options' is none of the VFs that ports join
+ * to their guests: OVS would take that one over. */
+static int
+check_representor(const struct vdpa_port *port,
+                  const struct vdpa_options *options, char **errorp)
+{
+    struct vdpa_devargs devargs;
+    bool is_vf = false;
+    char *owner;
+
+    if (strncmp(options->representor, "class=", 6)) {
+        char *reason;
+        int error = vdpa_devargs_parse(options->representor, &devargs,
+                                       &reason);
+
+        if (error) {
+            *errorp = xasprintf("options:dpdk-devargs: %s", reason);
+            free(reason);
+            return error;
+        }
+        is_vf = (!strstr(options->representor, "representor=")
+                 && vdpa_devargs_same_device(&devargs, &options->accelerator));
+        vdpa_devargs_destroy(&devargs);
+    }
+    if (is_vf) {
+        *errorp = xasprintf("options:dpdk-devargs=%s is the VF itself: set "
+                            "it to the VF's representor, or leave it out",
+                            options->representor);
+        return EINVAL;
+    }
+    owner = vdpa_claim_find_port(options->representor, port, false);
+    if (owner) {
+        *errorp = xasprintf("options:dpdk-devargs=%s is the VF of port '%s': "
+                            "set it to the representor of this port's VF",
+                            options->representor, owner);
+        free(owner);
+        return EADDRINUSE;
+    }
+    return 0;
 }
 
 /* Checks that 'netdev', whose representor is open, can have as many receive
@@ -128,6 +172,65 @@ check_n_rxq(struct netdev *netdev, const struct vdpa_options *options,
     return 0;
 }
 
+/* Appends to '*errorp', if nonnull, what OVS does not say of 'representor',
+ * that cannot be had: which ones the NIC has. */
+static void
+explain_representor(const char *representor, char **errorp)
+{
+    struct rte_eth_representor_info *info;
+    struct ds ranges = DS_EMPTY_INITIALIZER;
+    struct vdpa_devargs devargs;
+    uint16_t port_id;
+    char *reason;
+    int n;
+
+    if (!*errorp || !strstr(*errorp, "Error attaching device")
+        || !strstr(representor, "representor=")) {
+        return;
+    }
+    if (vdpa_devargs_parse(representor, &devargs, &reason)) {
+        free(reason);
+        return;
+    }
+    port_id = vdpa_devargs_find_ethdev(&devargs);
+    n = (port_id < RTE_MAX_ETHPORTS
+         ? rte_eth_representor_info_get(port_id, NULL) : 0);
+    if (n > 0) {
+        info = xzalloc(sizeof *info + n * sizeof info->ranges[0]);
+        info->nb_ranges_alloc = n;
+        rte_eth_representor_info_get(port_id, info);
+        for (uint32_t i = 0; i < MIN(info->nb_ranges, (uint32_t) n); i++) {
+            const struct rte_eth_representor_range *range = &info->ranges[i];
+
+            if (range->type == RTE_ETH_REPRESENTOR_VF) {
+                int first = range->vf;
+                int last = first + (range->id_end - range->id_base);
+
+                ds_put_format(&ranges, "%s%d", ranges.length ? ", " : "",
+                              first);
+                if (last > first) {
+                    ds_put_format(&ranges, " to %d", last);
+                }
+            }
+        }
+        free(info);
+    }
+    if (ranges.length) {
+        reason = xasprintf("%s: %s has VFs %s", *errorp, devargs.name,
+                           ds_cstr(&ranges));
+        free(*errorp);
+        *errorp = reason;
+    } else if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS) {
+        reason = xasprintf("%s: DPDK's table of Ethernet devices is full, "
+                           "with %d (RTE_MAX_ETHPORTS)", *errorp,
+                           RTE_MAX_ETHPORTS);
+        free(*errorp);
+        *errorp = reason;
+    }
+    ds_destroy(&ranges);
+    vdpa_devargs_destroy(&devargs);
+}
+
 /* Opens the representor of 'options', or applies 'args' to it if it is
  * open. */
 static int
@@ -137,7 +240,7 @@ configure_representor(struct netdev *netdev, const struct smap *args,
     struct vdpa_port *port = vdpa_port_from_netdev(netdev);
     int error;
 
-    error = vdpa_port_check_representor(port, options, errorp);
+    error = check_representor(port, options, errorp);
     if (error) {
         return error;
     }
@@ -150,10 +253,18 @@ configure_representor(struct netdev *netdev, const struct smap *args,
     }
 
     error = dpdk_class->set_config(netdev, args, errorp);
-    if (!error) {
-        error = check_n_rxq(netdev, options, errorp);
+    if (error) {
+        explain_representor(options->representor, errorp);
+        return error;
     }
-    return error;
+    if (netdev_dpdk_get_port_id(netdev)
+        == vdpa_devargs_find_ethdev(&options->accelerator)) {
+        *errorp = xasprintf("options:dpdk-devargs=%s is the VF itself: set "
+                            "it to the VF's representor, or leave it out",
+                            options->representor);
+        return EINVAL;
+    }
+    return check_n_rxq(netdev, options, errorp);
 }
 
 /* Checks that a port without a representor can have as many receive queues as
@@ -183,7 +294,7 @@ set_config__(struct netdev *netdev, const struct smap *args,
     unsigned int n_rxq = options->n_rxq;
     int error;
 
-    if (vdpa_port_is_joined(port)
+    if (vdpa_port_is_configured(port)
         && netdev_dpdkvdpa_has_representor(netdev) != !!options->representor) {
         /* OVS then destroys the port and makes it anew. */
         *errorp = xstrdup("options:dpdk-devargs cannot be added to or removed "
@@ -215,6 +326,9 @@ dpdkvdpa_set_config(struct netdev *netdev, const struct smap *args,
     if (!error) {
         error = set_config__(netdev, args, &options, &reason);
         vdpa_options_destroy(&options);
+    }
+    if (error) {
+        vdpa_port_unconfigure(vdpa_port_from_netdev(netdev));
     }
     if (error && reason) {
         VLOG_WARN_BUF(errorp, "'%s': %s", netdev_get_name(netdev), reason);
@@ -248,14 +362,14 @@ representor_reconfigure(struct netdev *netdev)
     int error;
     int mtu;
 
-    if (!vdpa_port_is_joined(port)) {
+    if (!vdpa_port_is_configured(port)) {
         /* set_config() failed, so the representor may not be valid. */
         return ENODEV;
     }
     error = dpdk_class->reconfigure(netdev);
     if (!error) {
         dpdk_class->get_mtu(netdev, &mtu);
-        error = vdpa_port_set_mtu(port, mtu);
+        vdpa_port_set_mtu(port, mtu);
     }
     return error;
 }

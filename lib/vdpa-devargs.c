@@ -12,6 +12,7 @@
 #include <rte_dev.h>
 #include <rte_devargs.h>
 #include <rte_ethdev.h>
+#include <rte_log.h>
 #include <rte_pci.h>
 
 #include "openvswitch/vlog.h"
@@ -204,6 +205,49 @@ vdpa_devargs_probe(const struct vdpa_devargs *devargs, const char *class)
         return ENODEV;
     }
     return -error;
+}
+
+/* Has EAL and the bus of 'devargs' keep their errors to themselves, or say
+ * them again if 'quiet' is false: where there may well be no such device, it
+ * is for the caller to say so in his own words.  Whoever has asked for EAL's
+ * debug messages gets all of it.  To be called from the main thread; calls may
+ * be nested. */
+void
+vdpa_devargs_set_quiet(const struct vdpa_devargs *devargs, bool quiet)
+{
+    static int old_levels[2];
+    static int depth = 0;
+    char *bus = xasprintf("bus.%s", rte_bus_name(devargs->bus));
+    const int types[] = { RTE_LOGTYPE_EAL, rte_log_register(bus) };
+
+    free(bus);
+    if (quiet ? depth++ : --depth) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        if (types[i] < 0) {
+            /* There is no such type. */
+        } else if (!quiet) {
+            rte_log_set_level(types[i], old_levels[i]);
+        } else {
+            old_levels[i] = rte_log_get_level(types[i]);
+            if (old_levels[i] < (int) RTE_LOG_DEBUG) {
+                rte_log_set_level(types[i], RTE_LOG_CRIT);
+            }
+        }
+    }
+}
+
+/* Returns what rte_dev_probe() would have to be given for 'dev' to be probed
+ * as it was.  The caller must free it. */
+char *
+vdpa_devargs_describe(const struct rte_device *dev)
+{
+    const struct rte_devargs *da = rte_dev_devargs(dev);
+    const char *args = da && da->args ? da->args : "";
+
+    return xasprintf("%s:%s%s%s", rte_bus_name(rte_dev_bus(dev)),
+                     rte_dev_name(dev), args[0] ? "," : "", args);
 }
 
 /* Takes the device of 'devargs' away from DPDK, with all that stands on it.

@@ -48,5 +48,7 @@ struct rte_device *vdpa_devargs_find_device(const struct vdpa_devargs *);
 uint16_t vdpa_devargs_find_ethdev(const struct vdpa_devargs *);
 int vdpa_devargs_probe(const struct vdpa_devargs *, const char *class);
 int vdpa_devargs_remove(const struct vdpa_devargs *);
+void vdpa_devargs_set_quiet(const struct vdpa_devargs *, bool quiet);
+char *vdpa_devargs_describe(const struct rte_device *);
 
 #endif /* vdpa-devargs.h */

@@ -16,18 +16,12 @@
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
 #include "util.h"
+#include "vdpa-features.h"
 #include "vdpa-vf.h"
 #include "vdpa-vhost.h"
 #include "vdpa-watch.h"
 
 VLOG_DEFINE_THIS_MODULE(vdpa_device);
-
-/* What a statistic of a queue counts. */
-enum stat_kind {
-    STAT_OTHER,
-    STAT_PACKETS,
-    STAT_ERRORS,
-};
 
 /* Finding the device
  * ------------------ */
@@ -61,6 +55,7 @@ device_clear(struct vdpa_device *device, char **reasonp)
     const char *name = device->devargs.name;
     struct rte_device *dev = vdpa_devargs_find_device(&device->devargs);
     uint16_t port_id;
+    char *former;
     int error;
 
     if (!dev) {
@@ -71,13 +66,19 @@ device_clear(struct vdpa_device *device, char **reasonp)
         *reasonp = xasprintf("%s is an Ethernet device that is in use", name);
         return EBUSY;
     }
+    former = vdpa_devargs_describe(dev);
     error = vdpa_devargs_remove(&device->devargs);
     if (error) {
+        free(former);
         *reasonp = xasprintf("%s is probed already, and cannot be removed "
                              "(%s)", name, ovs_strerror(error));
         return error;
     }
-    device->was_ethdev = port_id < RTE_MAX_ETHPORTS;
+    if (port_id < RTE_MAX_ETHPORTS) {
+        device->former = former;
+    } else {
+        free(former);
+    }
     return 0;
 }
 
@@ -87,8 +88,11 @@ device_probe(struct vdpa_device *device, char **reasonp)
 {
     /* "vdpa=1" is how Intel's ifc is told, that knows of no class. */
     bool told = vdpa_devargs_find(&device->devargs, "vdpa") != NULL;
-    int error = vdpa_devargs_probe(&device->devargs, told ? NULL : "vdpa");
+    int error;
 
+    vdpa_devargs_set_quiet(&device->devargs, true);
+    error = vdpa_devargs_probe(&device->devargs, told ? NULL : "vdpa");
+    vdpa_devargs_set_quiet(&device->devargs, false);
     if (error) {
         *reasonp = xasprintf("%s has no vDPA device: probing it%s failed (%s)",
                              device->devargs.name,
@@ -159,6 +163,7 @@ device_choose(struct vdpa_device *device, unsigned int max_queues,
         return EOPNOTSUPP;
     }
 
+    device->device_queues = MIN(device_queues, VDPA_MAX_QUEUES);
     device->n_queues = MIN(max_queues ? max_queues : VDPA_MAX_QUEUES,
                            device_queues);
     if (max_queues > device_queues) {
@@ -171,172 +176,14 @@ device_choose(struct vdpa_device *device, unsigned int max_queues,
     return 0;
 }
 
-/* Statistics
- * ---------- */
-
-/* Returns what the statistic called 'name' counts.  Drivers call them as they
- * like.  Those of mlx5 are about descriptors: one that was completed is a
- * packet, or a part of one, moved. */
-static enum stat_kind
-classify_stat(const char *name)
-{
-    static const char *const errors[] = {
-        "error", "drop", "bad", "invalid", "exceed", "fail",
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-        if (strcasestr(name, errors[i])) {
-            return STAT_ERRORS;
-        }
-    }
-    return (!strcmp(name, "packets") || !strcmp(name, "completed_descriptors")
-            ? STAT_PACKETS : STAT_OTHER);
-}
-
-/* Decides what each of the 'n' statistics called 'names' counts.  One that is
- * called just "errors" is the sum of the others, but for what was dropped
- * since the guest had no room. */
-static void
-classify_stats(const struct rte_vdpa_stat_name *names, int n, uint8_t *kinds)
-{
-    bool sum = false;
-
-    for (int i = 0; i < n; i++) {
-        kinds[i] = classify_stat(names[i].name);
-        sum |= !strcmp(names[i].name, "errors");
-    }
-    for (int i = 0; sum && i < n; i++) {
-        if (kinds[i] == STAT_ERRORS && strcmp(names[i].name, "errors")
-            && !strcasestr(names[i].name, "drop")) {
-            kinds[i] = STAT_OTHER;
-        }
-    }
-}
-
-/* Reads which statistics the driver has for a queue.  Some have none. */
-static void
-device_init_stats(struct vdpa_device *device)
-{
-    int n = rte_vdpa_get_stats_names(device->vdpa, NULL, 0);
-    struct rte_vdpa_stat_name *names;
-
-    if (n <= 0) {
-        return;
-    }
-    names = xcalloc(n, sizeof *names);
-    n = rte_vdpa_get_stats_names(device->vdpa, names, n);
-    if (n > 0) {
-        device->n_stats = n;
-        device->stat_kinds = xcalloc(n, sizeof *device->stat_kinds);
-        device->stats = xcalloc(n, sizeof *device->stats);
-        device->stat_names = names;
-        classify_stats(names, n, device->stat_kinds);
-    } else {
-        free(names);
-    }
-}
-
 /* Returns true if DPDK still has the device: nothing of it may be touched
- * otherwise. */
-static bool
-device_is_there(const struct vdpa_device *device)
+ * otherwise.  May be called from any thread. */
+bool
+vdpa_device_is_there(const struct vdpa_device *device)
 {
     return (device->vdpa
             && rte_vdpa_find_device_by_name(device->devargs.name)
                == device->vdpa);
-}
-
-/* Stores how many packets 'device' moved on 'virtqueue', the guest's receive
- * queue of pair i if that is 2 * i and its transmit queue if it is 2 * i + 1,
- * into '*packets', and how many errors it met into '*errors'.  Returns false
- * if there are no statistics of that queue: it may be disabled. */
-bool
-vdpa_device_get_stats(const struct vdpa_device *device,
-                      unsigned int virtqueue, uint64_t *packets,
-                      uint64_t *errors)
-{
-    int n = 0;
-
-    *packets = *errors = 0;
-    if (device->n_stats && device_is_there(device)) {
-        n = rte_vdpa_get_stats(device->vdpa, virtqueue, device->stats,
-                               device->n_stats);
-    }
-    for (int i = 0; i < n; i++) {
-        const struct rte_vdpa_stat *stat = &device->stats[i];
-
-        if (stat->id < device->n_stats) {
-            switch ((enum stat_kind) device->stat_kinds[stat->id]) {
-            case STAT_PACKETS:
-                *packets += stat->value;
-                break;
-            case STAT_ERRORS:
-                *errors += stat->value;
-                break;
-            case STAT_OTHER:
-                break;
-            }
-        }
-    }
-    return n > 0;
-}
-
-/* Returns true if the statistic called 'name' counts what is a guest's own
- * fault. */
-static bool
-is_guests_fault(const char *name)
-{
-    static const char *const words[] = {
-        "bad", "invalid", "exceed", "too many", "gone",
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        if (strcasestr(name, words[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Says in the log what the guest of 'device' got wrong since the last call.
- * To be called now and then. */
-void
-vdpa_device_warn(struct vdpa_device *device)
-{
-    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
-    const struct vdpa_vhost_conn *conn = vdpa_vhost_get_conn(device->vhost);
-    unsigned int n_rings = conn ? conn->n_pairs * 2 : 0;
-
-    if (!device->n_stats || !device_is_there(device)) {
-        return;
-    }
-    for (unsigned int i = 0; i < MIN(n_rings, VDPA_MAX_RINGS); i++) {
-        const char *what = NULL;
-        uint64_t faults = 0;
-        int n;
-
-        n = rte_vdpa_get_stats(device->vdpa, i, device->stats,
-                               device->n_stats);
-        for (int j = 0; j < n; j++) {
-            const struct rte_vdpa_stat *stat = &device->stats[j];
-
-            if (stat->id < device->n_stats && stat->value
-                && is_guests_fault(device->stat_names[stat->id].name)) {
-                faults += stat->value;
-                what = device->stat_names[stat->id].name;
-            }
-        }
-        if (what && faults > device->faults[i]) {
-            VLOG_WARN_RL(&rl, "%s: what the guest %s on queue pair %u breaks "
-                         "the rules of virtio, %"PRIu64" times up to now "
-                         "(\"%s\"), so the device drops it or has stopped the "
-                         "queue.  Reset the guest's network driver; if that "
-                         "happens again, it is faulty or malicious",
-                         device->owner, i % 2 ? "sends" : "receives in", i / 2,
-                         faults, what);
-        }
-        device->faults[i] = faults;
-    }
 }
 
 /* Life
@@ -384,11 +231,54 @@ device_event_cb(const char *name, enum rte_dev_event_type type, void *device_)
     }
 }
 
+/* Returns the device of the function that 'devargs' means, for the port
+ * 'owner', that has nothing of it yet. */
+static struct vdpa_device *
+device_create(const struct vdpa_devargs *devargs, const char *owner)
+{
+    struct vdpa_device *device = xzalloc(sizeof *device);
+
+    device->owner = xstrdup(owner);
+    vdpa_devargs_clone(&device->devargs, devargs);
+    atomic_init(&device->removed, false);
+    atomic_init(&device->error, 0);
+    atomic_init(&device->served, false);
+    return device;
+}
+
+/* Asks the vDPA device of the function that 'devargs' means, that no port has,
+ * what it can offer, and leaves everything as it was.  Stores the answer into
+ * '*side', if there is one. */
+void
+vdpa_device_ask(const struct vdpa_devargs *devargs, const char *owner,
+                struct vdpa_side *side)
+{
+    struct vdpa_device *device = device_create(devargs, owner);
+    char *reason = NULL;
+
+    if (!device_find(device, &reason)
+        && !device_choose(device, 0, &reason)) {
+        vdpa_device_get_side(device, side);
+    }
+    free(reason);
+    vdpa_device_close(device);
+}
+
+/* Has '*side' say what 'device' can offer. */
+void
+vdpa_device_get_side(const struct vdpa_device *device, struct vdpa_side *side)
+{
+    side->known = true;
+    side->features = vdpa_features_offered(device->features);
+    side->n_queues = device->device_queues;
+}
+
 /* Attaches the vDPA device of the function that 'devargs' means to the guest
  * on the vhost-user socket 'socket_path', for the port 'owner', with up to
- * 'max_queues' queue pairs, or as many as can be used if that is 0.  Calls
- * 'changed_cb' with 'aux' when the guest comes, goes or changes its queues, or
- * when something happens to the device.
+ * 'max_queues' queue pairs, or as many as can be used if that is 0, but with
+ * nothing that 'other', if nonnull, could not offer too.  Calls 'changed_cb'
+ * with 'aux' when the guest comes, goes or changes its queues, or when
+ * something happens to the device.
  *
  * Returns 0 if successful.  Otherwise returns a positive errno value, stores
  * NULL into '*devicep' and the reason, that the caller must free, into
@@ -396,34 +286,33 @@ device_event_cb(const char *name, enum rte_dev_event_type type, void *device_)
 int
 vdpa_device_open(const struct vdpa_devargs *devargs, const char *owner,
                  const char *socket_path, unsigned int max_queues,
+                 const struct vdpa_side *other,
                  void (*changed_cb)(void *aux), void *aux,
                  struct vdpa_device **devicep, char **reasonp)
 {
-    struct vdpa_device *device = xzalloc(sizeof *device);
+    struct vdpa_device *device = device_create(devargs, owner);
     int error;
 
     *devicep = NULL;
-    device->owner = xstrdup(owner);
-    vdpa_devargs_clone(&device->devargs, devargs);
-    atomic_init(&device->removed, false);
-    atomic_init(&device->error, 0);
-    atomic_init(&device->served, false);
-
     error = device_find(device, reasonp);
     if (!error) {
         error = device_choose(device, max_queues, reasonp);
+    }
+    if (!error && other) {
+        device->n_queues = MIN(device->n_queues, other->n_queues);
     }
     if (!error) {
         struct vdpa_vhost_config config = {
             .path = socket_path,
             .name = owner,
             .max_pairs = device->n_queues,
+            .unsupported_features
+                = other ? vdpa_features_withheld(other->features) : 0,
             .device = device->vdpa,
             .changed_cb = changed_cb,
             .aux = aux,
         };
 
-        device_init_stats(device);
         device->watch = vdpa_watch_begin(device->vdpa, device_configured_cb,
                                          device);
         error = vdpa_vhost_open(&config, &device->vhost, reasonp);
@@ -456,16 +345,14 @@ vdpa_device_close(struct vdpa_device *device)
         }
         vdpa_vhost_close(device->vhost);
     }
-    vdpa_watch_end(device->watch, device_is_there(device));
+    vdpa_watch_end(device->watch, vdpa_device_is_there(device));
     if (device->probed) {
         vdpa_devargs_remove(&device->devargs);
     }
-    if (device->was_ethdev) {
-        vdpa_devargs_probe(&device->devargs, NULL);
+    if (device->former) {
+        rte_dev_probe(device->former);
+        free(device->former);
     }
-    free(device->stat_kinds);
-    free(device->stat_names);
-    free(device->stats);
     vdpa_devargs_destroy(&device->devargs);
     free(device->owner);
     free(device);

@@ -37,7 +37,8 @@
  * Thread-safety
  * -------------
  *
- * Everything is to be called from the main thread.  vdpa_device_open() and
+ * Everything is to be called from the main thread, but vdpa_device_is_there()
+ * and the three that read what became of the guest.  vdpa_device_open() and
  * vdpa_device_close() must be called with no lock held (see vdpa-vhost.h). */
 
 #include <stdbool.h>
@@ -48,8 +49,7 @@
 #include "vdpa-vf.h"
 
 struct rte_vdpa_device;
-struct rte_vdpa_stat;
-struct rte_vdpa_stat_name;
+struct vdpa_side;
 struct vdpa_vhost;
 struct vdpa_watch;
 
@@ -59,8 +59,10 @@ struct vdpa_device {
     struct vdpa_devargs devargs;
     char *owner;                /* Name of the port, for messages. */
     bool probed;                /* Added to DPDK by us, so ours to remove. */
-    bool was_ethdev;            /* There was an Ethernet device before. */
-    unsigned int n_queues;      /* Queue pairs that a guest may use. */
+    char *former;               /* Device arguments of the Ethernet device that
+                                 * was there before, or NULL. */
+    unsigned int n_queues;      /* Queue pairs that a guest may use, */
+    unsigned int device_queues; /* and that could be used. */
     uint64_t features;          /* That the device offers. */
     int socket_id;
     atomic_bool removed;        /* The function has gone. */
@@ -68,31 +70,23 @@ struct vdpa_device {
     struct vdpa_watch *watch;
     atomic_int error;           /* Of the driver, with the present guest. */
     atomic_bool served;         /* It took one, if not the present one. */
-
-    /* Statistics of a queue that the driver has, what each one counts, and
-     * room to read them. */
-    unsigned int n_stats;
-    uint8_t *stat_kinds;
-    struct rte_vdpa_stat *stats;
-    struct rte_vdpa_stat_name *stat_names;
-
-    /* How often the guest broke the rules, on each virtqueue, as far as the
-     * log says. */
-    uint64_t faults[VDPA_MAX_RINGS];
 };
 
 int vdpa_device_open(const struct vdpa_devargs *, const char *owner,
                      const char *socket_path, unsigned int max_queues,
+                     const struct vdpa_side *other,
                      void (*changed_cb)(void *aux), void *aux,
                      struct vdpa_device **, char **reasonp);
 void vdpa_device_close(struct vdpa_device *);
 
 void vdpa_device_periodic(struct vdpa_device *);
-void vdpa_device_warn(struct vdpa_device *);
+bool vdpa_device_is_there(const struct vdpa_device *);
 bool vdpa_device_is_removed(const struct vdpa_device *);
 int vdpa_device_get_error(const struct vdpa_device *);
 bool vdpa_device_has_served(const struct vdpa_device *);
-bool vdpa_device_get_stats(const struct vdpa_device *, unsigned int virtqueue,
-                           uint64_t *packets, uint64_t *errors);
+
+void vdpa_device_ask(const struct vdpa_devargs *, const char *owner,
+                     struct vdpa_side *);
+void vdpa_device_get_side(const struct vdpa_device *, struct vdpa_side *);
 
 #endif /* vdpa-device.h */

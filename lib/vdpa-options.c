@@ -109,6 +109,21 @@ parse_bool(const struct smap *args, const char *name, bool *valuep,
     return 0;
 }
 
+/* Reads whether features are to be offered that only one mode has. */
+static int
+parse_features(const struct smap *args, bool *allp, char **errorp)
+{
+    const char *s = smap_get_def(args, "vdpa-features", "common");
+
+    if (strcmp(s, "common") && strcmp(s, "all")) {
+        *errorp = xasprintf("options:vdpa-features=%s is neither common nor "
+                            "all", s);
+        return EINVAL;
+    }
+    *allp = !strcmp(s, "all");
+    return 0;
+}
+
 static int
 parse_accelerator(const struct smap *args, struct vdpa_devargs *devargs,
                   char **errorp)
@@ -164,6 +179,9 @@ vdpa_options_parse(const struct smap *args, struct vdpa_options *options,
     if (!error) {
         error = parse_bool(args, "vdpa-sw", &options->sw, errorp);
     }
+    if (!error) {
+        error = parse_features(args, &options->all_features, errorp);
+    }
     if (error) {
         vdpa_options_destroy(options);
         return error;
@@ -196,16 +214,22 @@ vdpa_options_clone(struct vdpa_options *dst, const struct vdpa_options *src)
     dst->representor = nullable_xstrdup(src->representor);
 }
 
-/* Returns true if a port that has 'a' need not set up anything anew between
- * guest and VF to have 'b'. */
+/* Returns true if 'a' and 'b' have the same socket and the same VF. */
 bool
-vdpa_options_same_join(const struct vdpa_options *a,
+vdpa_options_same_ends(const struct vdpa_options *a,
                        const struct vdpa_options *b)
 {
     return (!strcmp(a->socket_path, b->socket_path)
-            && !strcmp(a->accelerator.string, b->accelerator.string)
-            && a->max_queues == b->max_queues
-            && a->sw == b->sw);
+            && !strcmp(a->accelerator.string, b->accelerator.string));
+}
+
+/* Returns true if 'a' and 'b' join the two in the same way. */
+bool
+vdpa_options_same_way(const struct vdpa_options *a,
+                      const struct vdpa_options *b)
+{
+    return (a->max_queues == b->max_queues && a->sw == b->sw
+            && a->all_features == b->all_features);
 }
 
 /* Adds to 'args' what 'options' were made from. */
@@ -218,6 +242,9 @@ vdpa_options_format(const struct vdpa_options *options, struct smap *args)
                     options->max_queues ? options->max_queues
                     : VDPA_MAX_QUEUES);
     smap_add(args, "vdpa-sw", options->sw ? "true" : "false");
+    if (options->all_features) {
+        smap_add(args, "vdpa-features", "all");
+    }
     if (options->representor) {
         smap_add(args, "dpdk-devargs", options->representor);
     }

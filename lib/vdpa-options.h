@@ -25,6 +25,7 @@ struct vdpa_options {
     struct vdpa_devargs accelerator;
     unsigned int max_queues;        /* 0 for as many as the device has. */
     bool sw;                        /* Do not try hardware. */
+    bool all_features;              /* Offer what one mode alone has, too. */
     char *representor;              /* dpdk-devargs, or NULL. */
     unsigned int n_rxq;
 };
@@ -33,8 +34,10 @@ int vdpa_options_parse(const struct smap *, struct vdpa_options *,
                        char **errorp);
 void vdpa_options_destroy(struct vdpa_options *);
 void vdpa_options_clone(struct vdpa_options *, const struct vdpa_options *);
-bool vdpa_options_same_join(const struct vdpa_options *,
+bool vdpa_options_same_ends(const struct vdpa_options *,
                             const struct vdpa_options *);
+bool vdpa_options_same_way(const struct vdpa_options *,
+                           const struct vdpa_options *);
 void vdpa_options_format(const struct vdpa_options *, struct smap *);
 
 #endif /* vdpa-options.h */

@@ -19,19 +19,27 @@
  * that was refused pays that once, then keeps its relay.  The driver is asked
  * again when that guest has left, its connection included, at the expense of
  * nobody; and less and less often if it refuses one guest after the other.
+ * So that a guest can have its connection made anew, it is offered what both
+ * have; where it has more, a change of the options waits until it leaves.
+ *
+ * If neither can be had, or the VF is unplugged, the port tries again by
+ * itself, less and less often.
  *
  * Thread-safety
  * -------------
  *
- * vdpa_port_configure(), vdpa_ports_run() and vdpa_ports_wait() must be called
- * from the main thread, holding no lock.  vdpa_port_retire() may be called
+ * vdpa_port_configure(), vdpa_port_unconfigure(), vdpa_ports_run() and
+ * vdpa_ports_wait() must be called from the main thread, holding no lock.
+ * Opening, closing and probing devices waits for the NIC, as do MTU and RSS of
+ * a relay's VF; 'ports_mutex' is not held meanwhile.  So does
+ * vdpa_port_set_mtu().  vdpa_port_retire() may be called
  * from any thread and under any of OVS's locks: it only puts the port aside
  * for vdpa_ports_run() to close.
  *
- * vdpa_port_from_netdev(), vdpa_port_get_relay(), vdpa_port_get_device() and
- * vdpa_port_get_vhost() take no lock.  What they return is valid until the
- * calling thread quiesces.  The other functions may be called from any thread
- * that holds a reference to the netdev. */
+ * vdpa_port_from_netdev(), vdpa_port_get_relay(), vdpa_port_get_device(),
+ * vdpa_port_get_stats() and vdpa_port_get_vhost() take no lock.  What they
+ * return is valid until the calling thread quiesces.  The other functions may
+ * be called from any thread that holds a reference to the netdev. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,12 +49,14 @@
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "vdpa-device.h"
+#include "vdpa-features.h"
 #include "vdpa-options.h"
 #include "vdpa-relay.h"
 
 struct ds;
 struct netdev;
 struct smap;
+struct vdpa_stats;
 struct vdpa_vhost;
 
 struct vdpa_port {
@@ -58,12 +68,28 @@ struct vdpa_port {
     /* What joins guest and VF: at most one of these is nonnull. */
     OVSRCU_TYPE(struct vdpa_relay *) relay;
     OVSRCU_TYPE(struct vdpa_device *) device;
+    OVSRCU_TYPE(struct vdpa_stats *) stats; /* Of either. */
 
     struct ovs_mutex mutex;
     struct vdpa_options options OVS_GUARDED;
     char *fallback_reason OVS_GUARDED; /* Why hardware was tried in vain. */
+    char *switch_refused OVS_GUARDED; /* Why the guest keeps the other mode. */
+    char *error OVS_GUARDED;    /* Why there is nothing that joins them. */
+
+    /* What the modes can offer, [0] software, [1] hardware, whether those that
+     * do not tell were asked, and the VF that this holds for. */
+    struct vdpa_side sides[2] OVS_GUARDED;
+    bool asked[2] OVS_GUARDED;
+    char *sides_of OVS_GUARDED;
 
     /* The main thread's own. */
+    bool configured;            /* The last configuration was good. */
+    struct vdpa_options way;    /* The options that say how guest and VF are
+                                 * joined now, the others unset. */
+    bool removed;               /* The VF had gone when they were parted. */
+    bool must_rejoin;           /* What joins them is of no use. */
+    long long int join_interval; /* Between attempts to join them, */
+    long long int next_join;    /* and earliest time of the next one. */
     bool told_removed;
     long long int retry_interval; /* Since the driver refused a guest, else 0.
                                    * In ms, as is: */
@@ -80,15 +106,19 @@ struct vdpa_port {
     atomic_bool changed;        /* OVS is to be told of a change of status. */
 };
 
+/* All ports that have a netdev.  For VDPA_PORT_FOR_EACH() only. */
+extern struct cmap vdpa_ports;
+
+#define VDPA_PORT_FOR_EACH(PORT) CMAP_FOR_EACH (PORT, cmap_node, &vdpa_ports)
+
 struct vdpa_port *vdpa_port_create(const struct netdev *);
 void vdpa_port_retire(struct vdpa_port *);
 struct vdpa_port *vdpa_port_from_netdev(const struct netdev *);
 
 int vdpa_port_configure(struct vdpa_port *, struct vdpa_options *,
                         char **errorp);
-int vdpa_port_check_representor(const struct vdpa_port *,
-                                const struct vdpa_options *, char **errorp);
-int vdpa_port_set_mtu(struct vdpa_port *, int mtu);
+void vdpa_port_unconfigure(struct vdpa_port *);
+void vdpa_port_set_mtu(struct vdpa_port *, int mtu);
 bool vdpa_port_is_mtu_ok(const struct vdpa_port *, int mtu);
 bool vdpa_port_get_link(struct vdpa_port *, long long int *resets);
 bool vdpa_port_is_removed(const struct vdpa_port *);
@@ -111,6 +141,20 @@ static inline struct vdpa_device *
 vdpa_port_get_device(const struct vdpa_port *port)
 {
     return ovsrcu_get(struct vdpa_device *, &port->device);
+}
+
+static inline struct vdpa_stats *
+vdpa_port_get_stats(const struct vdpa_port *port)
+{
+    return ovsrcu_get(struct vdpa_stats *, &port->stats);
+}
+
+/* Returns true if 'port' is one that is meant to work: guest and VF are
+ * joined, or it is tried again and again to join them. */
+static inline bool
+vdpa_port_is_configured(const struct vdpa_port *port)
+{
+    return port->configured;
 }
 
 /* Returns true if guest and VF of 'port' are joined, whether or not there is a

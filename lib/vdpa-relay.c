@@ -541,8 +541,9 @@ create_handover(const struct vdpa_relay *relay, unsigned int pair)
 /* Opens a relay for the port 'name' between the guest on the vhost-user socket
  * 'socket_path' and the VF that 'devargs' means, with 'max_queues' queue
  * pairs, or as many as the VF has if that is 0, and with an MTU of 'mtu'
- * bytes.  Calls 'changed_cb' with 'aux' when a guest comes, goes or changes
- * its queues; see vdpa-vhost.h.
+ * bytes, and without offering the 'withheld' features.  Calls 'changed_cb'
+ * with 'aux' when a guest comes, goes or changes its queues; see
+ * vdpa-vhost.h.
  *
  * Returns 0 if successful.  Otherwise returns a positive errno value, stores
  * NULL into '*relayp' and a description, that the caller must free, into
@@ -550,8 +551,8 @@ create_handover(const struct vdpa_relay *relay, unsigned int pair)
 int
 vdpa_relay_open(const char *name, const char *socket_path,
                 const struct vdpa_devargs *devargs, unsigned int max_queues,
-                int mtu, void (*changed_cb)(void *aux), void *aux,
-                struct vdpa_relay **relayp, char **errorp)
+                int mtu, uint64_t withheld, void (*changed_cb)(void *aux),
+                void *aux, struct vdpa_relay **relayp, char **errorp)
 {
     struct vdpa_relay *relay = xzalloc_cacheline(sizeof *relay);
     int error;
@@ -567,7 +568,8 @@ vdpa_relay_open(const char *name, const char *socket_path,
             .name = name,
             .max_pairs = vf->n_queues,
             .unsupported_features
-                = vdpa_requests_unsupported_features(vf->limits.tx_offloads),
+                = (vdpa_requests_unsupported_features(vf->limits.tx_offloads)
+                   | withheld),
             .changed_cb = changed_cb,
             .aux = aux,
         };

@@ -37,7 +37,8 @@
  * vdpa_relay_run() may be called from several threads at once for different
  * receive queues, by one at a time for each, and with the same 'n_rxq' for
  * all: that, or which thread has which queue, may change only with something
- * in between that orders the calls, as Open vSwitch does it.  The statistics may be read from any thread.
+ * in between that orders the calls, as Open vSwitch does it.  The statistics
+ * may be read from any thread.
  *
  * Sleeping threads
  * ----------------
@@ -115,7 +116,8 @@ struct vdpa_relay {
 
 int vdpa_relay_open(const char *name, const char *socket_path,
                     const struct vdpa_devargs *, unsigned int max_queues,
-                    int mtu, void (*changed_cb)(void *aux), void *aux,
+                    int mtu, uint64_t withheld,
+                    void (*changed_cb)(void *aux), void *aux,
                     struct vdpa_relay **, char **errorp);
 void vdpa_relay_close(struct vdpa_relay *);
 void vdpa_relay_periodic(struct vdpa_relay *);

@@ -358,11 +358,11 @@ vdpa_requests_unsupported_features(uint64_t tx_offloads)
                           | RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
     uint64_t features;
 
-    /* No NIC segments UDP datagrams into fragments, and none is told to take
-     * care of the ECN bits of what it segments or merges. */
+    /* No NIC segments UDP datagrams into fragments, and none tells of the ECN
+     * bits of what it merged.  What it segments it has to send with CWR in the
+     * first segment only (RFC 3168), as all do without being told. */
     features = (UINT64_C(1) << VIRTIO_NET_F_HOST_UFO
                 | UINT64_C(1) << VIRTIO_NET_F_GUEST_UFO
-                | UINT64_C(1) << VIRTIO_NET_F_HOST_ECN
                 | UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN);
     if ((tx_offloads & csum) != csum) {
         features |= UINT64_C(1) << VIRTIO_NET_F_CSUM;
@@ -370,7 +370,8 @@ vdpa_requests_unsupported_features(uint64_t tx_offloads)
     if ((tx_offloads & tso) != tso) {
         features |= (UINT64_C(1) << VIRTIO_NET_F_GSO
                      | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4
-                     | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6);
+                     | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6
+                     | UINT64_C(1) << VIRTIO_NET_F_HOST_ECN);
     }
     return features;
 }

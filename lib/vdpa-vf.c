@@ -57,6 +57,22 @@ device_gone_cb(uint16_t port_id OVS_UNUSED,
     return 0;
 }
 
+/* Somebody closes the Ethernet device of 'vf', whose id another one may get
+ * next. */
+static int
+device_closed_cb(uint16_t port_id OVS_UNUSED,
+                 enum rte_eth_event_type event OVS_UNUSED, void *vf_,
+                 void *ret_param OVS_UNUSED)
+{
+    struct vdpa_vf *vf = vf_;
+
+    atomic_store(&vf->closed, true);
+    atomic_store_relaxed(&vf->removed, true);
+    VLOG_WARN("%s: device %s was closed by somebody else", vf->owner,
+              vf->devargs.string);
+    return 0;
+}
+
 /* The NIC's physical function was reset.  Nothing can be done about it in
  * DPDK's thread that calls this. */
 static int
@@ -79,6 +95,7 @@ static const struct {
     rte_eth_dev_cb_fn cb;
 } vf_events[] = {
     { RTE_ETH_EVENT_INTR_RMV, device_gone_cb },
+    { RTE_ETH_EVENT_DESTROY, device_closed_cb },
     { RTE_ETH_EVENT_INTR_RESET, device_reset_cb },
 };
 
@@ -101,6 +118,14 @@ vf_find(struct vdpa_vf *vf, char **errorp)
         if (!error) {
             error = vdpa_devargs_probe(&vf->devargs, NULL);
         }
+    }
+    if (error && rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS) {
+        *errorp = xasprintf("device \"%s\" cannot be opened: DPDK's table of "
+                            "Ethernet devices is full, with %d "
+                            "(RTE_MAX_ETHPORTS): delete a port, or use "
+                            "hardware mode, that needs no Ethernet device for "
+                            "the VF", vf->devargs.string, RTE_MAX_ETHPORTS);
+        return ENOSPC;
     }
     if (error) {
         *errorp = xasprintf("device \"%s\" was not found or has no driver "
@@ -379,6 +404,7 @@ vdpa_vf_open(const struct vdpa_devargs *devargs, const char *owner,
     atomic_init(&vf->removed, false);
     atomic_init(&vf->wants_reset, false);
     atomic_init(&vf->running, true);
+    atomic_init(&vf->closed, false);
     error = vdpa_devargs_parse(devargs->string, &vf->devargs, &unused);
     ovs_assert(!error);
 
@@ -407,6 +433,11 @@ vdpa_vf_open(const struct vdpa_devargs *devargs, const char *owner,
         goto error;
     }
 
+    /* Before the device is started: events do not wait. */
+    for (size_t i = 0; i < ARRAY_SIZE(vf_events); i++) {
+        rte_eth_dev_callback_register(vf->port_id, vf_events[i].event,
+                                      vf_events[i].cb, vf);
+    }
     if (!vf->probed) {
         /* It was there before, so it may be running. */
         rte_eth_dev_stop(vf->port_id);
@@ -420,10 +451,6 @@ vdpa_vf_open(const struct vdpa_devargs *devargs, const char *owner,
     }
     vf->mtu = mtu;
     vf->limits.max_frame = mtu + FRAME_OVERHEAD;
-    for (size_t i = 0; i < ARRAY_SIZE(vf_events); i++) {
-        rte_eth_dev_callback_register(vf->port_id, vf_events[i].event,
-                                      vf_events[i].cb, vf);
-    }
 
     *vfp = vf;
     return 0;
@@ -453,19 +480,24 @@ vf_has_siblings(const struct vdpa_vf *vf)
 void
 vdpa_vf_close(struct vdpa_vf *vf)
 {
+    bool closed;
+
     if (!vf) {
         return;
     }
 
-    if (rte_eth_dev_is_valid_port(vf->port_id)) {
-        for (size_t i = 0; i < ARRAY_SIZE(vf_events); i++) {
-            while (rte_eth_dev_callback_unregister(vf->port_id,
-                                                   vf_events[i].event,
-                                                   vf_events[i].cb, vf)
-                   == -EAGAIN) {
-                /* It is being called. */
-            }
+    for (size_t i = 0; i < ARRAY_SIZE(vf_events); i++) {
+        /* Names no port: what DPDK has noted for one stays when that has
+         * gone. */
+        while (rte_eth_dev_callback_unregister(RTE_ETH_ALL,
+                                               vf_events[i].event,
+                                               vf_events[i].cb, vf)
+               == -EAGAIN) {
+            /* It is being called. */
         }
+    }
+    atomic_read(&vf->closed, &closed);
+    if (!closed && rte_eth_dev_is_valid_port(vf->port_id)) {
         rte_eth_dev_stop(vf->port_id);
         if (vf->probed) {
             bool siblings = vf_has_siblings(vf);

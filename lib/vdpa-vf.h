@@ -46,6 +46,7 @@
 #include <stdint.h>
 
 #include "ovs-atomic.h"
+#include "util.h"
 #include "vdpa-devargs.h"
 #include "vdpa-requests.h"
 
@@ -72,7 +73,8 @@ struct vdpa_vf {
     char *owner;                /* Name of the port, for messages. */
     bool probed;                /* Added to DPDK by us, so ours to remove. */
     bool linear;                /* Packets are one segment each. */
-    atomic_bool removed;        /* The device has gone. */
+    atomic_bool removed;        /* The device has gone, */
+    atomic_bool closed;         /* and 'port_id' is not ours any more. */
     atomic_bool wants_reset;
     int reset_error;            /* Of the last try, or 0. */
     int promiscuous_error;      /* Why it is not promiscuous, or 0. */
@@ -100,5 +102,16 @@ void vdpa_vf_try_promiscuous(struct vdpa_vf *);
 bool vdpa_vf_wants_reset(const struct vdpa_vf *);
 void vdpa_vf_reset(struct vdpa_vf *);
 char *vdpa_vf_problem(const struct vdpa_vf *);
+
+/* Returns true if the device of 'vf' has gone: nothing may be asked of its
+ * 'port_id' any more.  May be called from any thread. */
+static inline bool
+vdpa_vf_is_removed(const struct vdpa_vf *vf)
+{
+    bool removed;
+
+    atomic_read_relaxed(&CONST_CAST(struct vdpa_vf *, vf)->removed, &removed);
+    return removed;
+}
 
 #endif /* vdpa-vf.h */

@@ -33,6 +33,7 @@ TESTSUITE_AT += \
 	tests/vdpa-message.at
 EXTRA_DIST += tests/streams.py
 TESTSUITE_AT += tests/port-options.at tests/port-life.at tests/relay.at
+TESTSUITE_AT += tests/port-modes.at tests/port-trouble.at
 EXTRA_DIST += \
 	tests/frames.py \
 	tests/soak \

@@ -4,13 +4,14 @@
  * A NIC function that fails when told to
  * ======================================
  *
- *     net_fakevdpa<N>[,queues=N][,stats=N][,fail=STEP][,class=vdpa]
+ *     net_fakevdpa<N>[,queues=N][,stats=N][,features=HEX][,offloads=1]
+ *                    [,fail=STEP[+STEP]...][,class=vdpa]
  *     net_fakeifc<N>,vdpa=1[,...]
  *
  * A DPDK driver for tests of those who use vDPA devices.  With class=vdpa it
  * brings up a vDPA device, without that an Ethernet device that swallows all
  * packets and has none.  It moves nothing, but has all steps that a vDPA
- * device goes through, and 'fail' names one that goes wrong:
+ * device goes through, and 'fail' names those that go wrong:
  *
  *     probe      probing with class=vdpa fails
  *     class      class=vdpa is ignored: an Ethernet device comes up
@@ -22,12 +23,21 @@
  *     block      it is a block device
  *     conf       a guest is refused
  *     notify     nothing, but the hypervisor is asked to map doorbells
- *     vanish     the device is unplugged once it has served a guest
+ *     vanish     the device is unplugged once it has served a guest, or its
+ *                Ethernet device was started, and is not there any more
+ *     reset      the Ethernet device asks to be reset when it was started
+ *     close      somebody closes the Ethernet device when it has been started
  *     remove     the device does not let itself be removed, the first time
  *     ethdev     the Ethernet device fails to be probed
+ *     hang       whoever asks for statistics waits for ever
+ *     faulty     each time they are asked for, the guest has done worse
  *
- * Instead of a step there can be the path of a file that names one, if the
+ * Instead of steps there can be the path of a file that names them, if the
  * file is there: so a device can fail for a while.
+ *
+ * 'features' are those of virtio that the vDPA device offers beside
+ * VIRTIO_F_VERSION_1.  With 'offloads' the Ethernet device has checksum and
+ * TCP segmentation offload.
  *
  * 'stats' is what is answered when a queue's statistics are asked for, of the
  * six that there are: -1 is an error, 0 says that the queue is disabled.
@@ -57,7 +67,8 @@
 
 static const char *const steps[] = {
     "probe", "class", "nothing", "queues", "features", "protocol", "version",
-    "block", "conf", "notify", "vanish", "remove", "ethdev",
+    "block", "conf", "notify", "vanish", "remove", "ethdev", "hang", "faulty",
+    "reset", "close",
 };
 
 static const char *const stat_names[] = {
@@ -69,12 +80,18 @@ struct fake {
     TAILQ_ENTRY(fake) next;
     struct rte_vdev_device *vdev;
     struct rte_vdpa_device *vdpa;
-    char fail[256];             /* One of 'steps', a path, or "". */
+    char fail[256];             /* 'steps' joined by '+', a path, or "". */
+    uint64_t features;
     int n_queues;
     int n_stats;
+    int offloads;
     int configured;
     int refused_removal;
+    uint64_t faults;
 };
+
+/* The device that was unplugged last, and is to stay away. */
+static char gone[RTE_DEV_NAME_MAX_LEN];
 
 static TAILQ_HEAD(, fake) fakes = TAILQ_HEAD_INITIALIZER(fakes);
 
@@ -99,14 +116,28 @@ fake_find(const struct rte_vdpa_device *vdpa)
     return NULL;
 }
 
+/* Returns true if 'step' is one of those that 'list', joined by '+', has. */
+static int
+has_step(const char *list, const char *step)
+{
+    size_t len = strlen(step);
+
+    for (const char *s = list; (s = strstr(s, step)) != NULL; s += len) {
+        if ((s == list || s[-1] == '+') && (!s[len] || s[len] == '+')) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int
 fails(const struct fake *fake, const char *step)
 {
-    char line[16] = "";
+    char line[64] = "";
     FILE *file;
 
     if (fake->fail[0] != '/') {
-        return !strcmp(fake->fail, step);
+        return has_step(fake->fail, step);
     }
     file = fopen(fake->fail, "re");
     if (file) {
@@ -115,7 +146,7 @@ fails(const struct fake *fake, const char *step)
         }
         fclose(file);
     }
-    return !strcmp(line, step);
+    return has_step(line, step);
 }
 
 static int
@@ -132,10 +163,7 @@ fake_get_features(struct rte_vdpa_device *vdpa, uint64_t *features)
 {
     const struct fake *fake = fake_find(vdpa);
 
-    *features = (UINT64_C(1) << VIRTIO_NET_F_MQ
-                 | UINT64_C(1) << VIRTIO_NET_F_CTRL_VQ
-                 | UINT64_C(1) << VIRTIO_NET_F_MTU
-                 | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES);
+    *features = fake->features;
     if (!fails(fake, "version")) {
         *features |= UINT64_C(1) << VIRTIO_F_VERSION_1;
     }
@@ -172,9 +200,15 @@ static void
 fake_vanish(void *fake_)
 {
     struct fake *fake = fake_;
+    const char *name = rte_vdev_device_name(fake->vdev);
+    struct rte_eth_dev *dev = rte_eth_dev_allocated(name);
 
-    rte_dev_event_callback_process(rte_vdev_device_name(fake->vdev),
-                                   RTE_DEV_EVENT_REMOVE);
+    snprintf(gone, sizeof gone, "%s", name);
+    if (dev) {
+        rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, NULL);
+    } else {
+        rte_dev_event_callback_process(name, RTE_DEV_EVENT_REMOVE);
+    }
 }
 
 static int
@@ -256,15 +290,19 @@ static int
 fake_get_stats(struct rte_vdpa_device *vdpa, int qid,
                struct rte_vdpa_stat *stats, unsigned int n)
 {
-    const struct fake *fake = fake_find(vdpa);
+    struct fake *fake = fake_find(vdpa);
 
     if (!fake->configured || fake->n_stats < 0) {
         return -EINVAL;
     }
+    while (fails(fake, "hang")) {
+        rte_delay_us_sleep(10000);
+    }
+    fake->faults += fails(fake, "faulty");
     n = RTE_MIN(n, (unsigned int) fake->n_stats);
     for (unsigned int i = 0; i < n; i++) {
         stats[i].id = i;
-        stats[i].value = 100 * qid + 10 + i;
+        stats[i].value = 100 * qid + 10 + i + fake->faults;
     }
     return n;
 }
@@ -315,6 +353,12 @@ fake_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
     info->max_rx_queues = info->max_tx_queues = fake->n_queues;
     info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
     info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+    if (fake->offloads) {
+        info->tx_offload_capa |= (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM
+                                  | RTE_ETH_TX_OFFLOAD_TCP_CKSUM
+                                  | RTE_ETH_TX_OFFLOAD_UDP_CKSUM
+                                  | RTE_ETH_TX_OFFLOAD_TCP_TSO);
+    }
     return 0;
 }
 
@@ -324,9 +368,35 @@ fake_ok(struct rte_eth_dev *dev __rte_unused)
     return 0;
 }
 
+static void
+fake_close_port(void *dev_)
+{
+    struct rte_eth_dev *dev = dev_;
+
+    rte_eth_dev_stop(dev->data->port_id);
+    rte_eth_dev_close(dev->data->port_id);
+}
+
+static void
+fake_ask_for_reset(void *dev)
+{
+    rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RESET, NULL);
+}
+
 static int
 fake_start(struct rte_eth_dev *dev)
 {
+    struct fake *fake = *(struct fake **) dev->data->dev_private;
+
+    if (fails(fake, "vanish")) {
+        rte_eal_alarm_set(1000, fake_vanish, fake);
+    }
+    if (fails(fake, "reset")) {
+        rte_eal_alarm_set(1000, fake_ask_for_reset, dev);
+    }
+    if (fails(fake, "close")) {
+        rte_eal_alarm_set(1000, fake_close_port, dev);
+    }
     dev->data->dev_link.link_status = RTE_ETH_LINK_UP;
     return 0;
 }
@@ -453,10 +523,18 @@ parse_number(const char *key __rte_unused, const char *value, void *number)
 }
 
 static int
+parse_features(const char *key __rte_unused, const char *value, void *features)
+{
+    *(uint64_t *) features = (strtoull(value, NULL, 16)
+                              | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES);
+    return 0;
+}
+
+static int
 parse_step(const char *key __rte_unused, const char *value, void *fake_)
 {
     struct fake *fake = fake_;
-    int known = value[0] == '/';
+    int known = value[0] == '/' || strchr(value, '+');
 
     for (unsigned int i = 0; i < RTE_DIM(steps); i++) {
         known |= !strcmp(value, steps[i]);
@@ -487,11 +565,24 @@ fake_probe__(struct rte_vdev_device *vdev, const char *const *keys,
     fake->vdev = vdev;
     fake->n_queues = 4;
     fake->n_stats = RTE_DIM(stat_names);
+    fake->features = (UINT64_C(1) << VIRTIO_NET_F_MQ
+                      | UINT64_C(1) << VIRTIO_NET_F_CTRL_VQ
+                      | UINT64_C(1) << VIRTIO_NET_F_MTU
+                      | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES);
     value = rte_kvargs_get(kvargs, keys[0]);
     error = rte_kvargs_process(kvargs, "fail", parse_step, fake);
     rte_kvargs_process(kvargs, "queues", parse_number, &fake->n_queues);
     rte_kvargs_process(kvargs, "stats", parse_number, &fake->n_stats);
+    rte_kvargs_process(kvargs, "offloads", parse_number, &fake->offloads);
+    rte_kvargs_process(kvargs, "features", parse_features, &fake->features);
     TAILQ_INSERT_HEAD(&fakes, fake, next);
+    if (!error && !strcmp(rte_vdev_device_name(vdev), gone)) {
+        if (fails(fake, "vanish")) {
+            error = -ENODEV;
+        } else {
+            gone[0] = '\0';
+        }
+    }
     if (!error) {
         error = (value && !strcmp(value, vdpa) ? probe_vdpa(fake)
                  : !strcmp(keys[0], "class") ? probe_ethdev(fake)
@@ -509,7 +600,7 @@ static int
 fakevdpa_probe(struct rte_vdev_device *vdev)
 {
     static const char *const keys[] = {
-        "class", "queues", "stats", "fail", NULL
+        "class", "queues", "stats", "features", "offloads", "fail", NULL
     };
 
     return fake_probe__(vdev, keys, "vdpa");
@@ -519,7 +610,7 @@ static int
 fakeifc_probe(struct rte_vdev_device *vdev)
 {
     static const char *const keys[] = {
-        "vdpa", "queues", "stats", "fail", NULL
+        "vdpa", "queues", "stats", "features", "offloads", "fail", NULL
     };
 
     return fake_probe__(vdev, keys, "1");
@@ -544,6 +635,8 @@ fake_remove(struct rte_vdev_device *vdev)
         return -EBUSY;
     }
     rte_eal_alarm_cancel(fake_vanish, fake);
+    rte_eal_alarm_cancel(fake_ask_for_reset, dev);
+    rte_eal_alarm_cancel(fake_close_port, dev);
     if (fake->vdpa) {
         rte_vdpa_unregister_device(fake->vdpa);
     }

@@ -11,6 +11,7 @@ vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
 	$(OVS_VSWITCHD_LDFLAGS) \
 	-Wl,--wrap=dpdk_init \
 	-Wl,--wrap=netdev_register_provider \
+	-Wl,--wrap=unixctl_command_register \
 	-Wl,--wrap=netdev_dpdk_register \
 	-Wl,--wrap=netdev_register_flow_api_provider \
 	-Wl,--wrap=dp_netdev_input \
@@ -38,6 +39,7 @@ vswitchd_ovs_vswitchd_LDADD = \
 SEAMS = \
 	dpdk_init:bridge.o \
 	netdev_register_provider:netdev-dpdk.o \
+	unixctl_command_register:netdev-dpdk.o \
 	netdev_dpdk_register:dpdk.o \
 	netdev_register_flow_api_provider:dpdk.o \
 	dp_netdev_input:dpif-netdev-private-dpif.o \

@@ -29,6 +29,7 @@
 #include "dpdk.h"
 #include "dpif.h"
 #include "guest-sigbus.h"
+#include "netdev-dpdk-guard.h"
 #include "netdev-dpdk.h"
 #include "netdev-dpdkvdpa.h"
 #include "netdev-offload-provider.h"
@@ -40,6 +41,7 @@
 #include "offload-port-settings.h"
 #include "offload-provider.h"
 #include "offload-sample.h"
+#include "unixctl.h"
 #include "util.h"
 #include "vdpa-guest-memory.h"
 #include "vdpa-relay.h"
@@ -53,6 +55,7 @@ struct start_seam {
 enum {
     SEAM_DPDK_INIT,
     SEAM_REGISTER_PROVIDER,
+    SEAM_UNIXCTL_REGISTER,
     SEAM_DPDK_REGISTER,
     SEAM_REGISTER_FLOW_API,
     N_START_SEAMS
@@ -61,6 +64,7 @@ enum {
 static struct start_seam start_seams[N_START_SEAMS] = {
     [SEAM_DPDK_INIT] = { .symbol = "dpdk_init" },
     [SEAM_REGISTER_PROVIDER] = { .symbol = "netdev_register_provider" },
+    [SEAM_UNIXCTL_REGISTER] = { .symbol = "unixctl_command_register" },
     [SEAM_DPDK_REGISTER] = { .symbol = "netdev_dpdk_register" },
     [SEAM_REGISTER_FLOW_API]
         = { .symbol = "netdev_register_flow_api_provider" },
@@ -144,7 +148,8 @@ __wrap_dpdk_init(const struct smap *config)
  * classes.
  *
  * The "dpdk" class is static there.  This is where it can be seen, to derive
- * the dpdkvdpa class from it. */
+ * the dpdkvdpa class from it, and to have a class registered in its place that
+ * leaves dpdkvdpa ports their VFs. */
 int __real_netdev_register_provider(const struct netdev_class *);
 int __wrap_netdev_register_provider(const struct netdev_class *);
 
@@ -154,8 +159,33 @@ __wrap_netdev_register_provider(const struct netdev_class *class)
     start_seams[SEAM_REGISTER_PROVIDER].passed = true;
     if (!strcmp(class->type, "dpdk")) {
         dpdk_class = class;
+        class = netdev_dpdk_guard_class(class);
     }
     return __real_netdev_register_provider(class);
+}
+
+/* unixctl_command_register(), from lib/netdev-dpdk.c for its commands when the
+ * "dpdk" class is registered, and from everybody else for theirs.
+ *
+ * "netdev-dpdk/detach" looks for who has the device only among OVS's own DPDK
+ * ports. */
+void __real_unixctl_command_register(const char *name, const char *usage,
+                                     int min_args, int max_args,
+                                     unixctl_cb_func *, void *aux);
+void __wrap_unixctl_command_register(const char *name, const char *usage,
+                                     int min_args, int max_args,
+                                     unixctl_cb_func *, void *aux);
+
+void
+__wrap_unixctl_command_register(const char *name, const char *usage,
+                                int min_args, int max_args,
+                                unixctl_cb_func *cb, void *aux)
+{
+    if (!strcmp(name, "netdev-dpdk/detach")) {
+        start_seams[SEAM_UNIXCTL_REGISTER].passed = true;
+        cb = netdev_dpdk_guard_detach(cb);
+    }
+    __real_unixctl_command_register(name, usage, min_args, max_args, cb, aux);
 }
 
 /* netdev_dpdk_register(), from lib/dpdk.c, once, before there are any ports.

@@ -100,8 +100,9 @@ burst_drop(struct vdpa_burst *burst)
 }
 
 /* Takes the first 'n' packets out of 'burst', that were sent, and counts them
- * in 'counter', unless that is NULL.  Packets that are left and have been waiting too long are
- * dropped and counted in 'drops'.  Returns true if anything changed. */
+ * in 'counter', unless that is NULL.  Packets that are left and have been
+ * waiting too long are dropped and counted in 'drops'.  Returns true if
+ * anything changed. */
 static inline bool
 burst_advance(struct vdpa_burst *burst, unsigned int n,
               struct vdpa_counter *counter, atomic_uint64_t *drops)
@@ -339,8 +340,8 @@ choose_pair__(uint32_t enabled, unsigned int queue, unsigned int n_rxq)
 }
 
 /* Returns the queue pair of the guest of 'conn' whose virtqueue is to have
- * what is meant for 'queue': that itself if the guest enabled it, otherwise one
- * of the same share if possible, or any.  Returns NO_PAIR if the guest takes
+ * what is meant for 'queue': that itself if the guest enabled it, otherwise
+ * one of the same share if possible, or any.  Returns NO_PAIR if the guest takes
  * nothing. */
 static inline unsigned int
 choose_pair(const struct vdpa_vhost_conn *conn, unsigned int queue,

@@ -18,9 +18,9 @@
  * The VF spreads what it receives over the queue pairs that the guest enabled,
  * if it can be told; see vdpa_relay_periodic().  What comes on another of its
  * receive queues goes to a pair that is enabled, of the same share if there is
- * one.  Otherwise it is handed over to the thread that serves the pair, through
- * a ring that each pair has: nobody but that thread touches the guest's
- * virtqueue.
+ * one.  Otherwise it is handed over to the thread that serves the pair,
+ * through a ring that each pair has: nobody but that thread touches the
+ * guest's virtqueue.
  *
  * Packets that do not fit where they should go wait for the next poll, and
  * meanwhile the relay takes no others from where they came from: so a guest

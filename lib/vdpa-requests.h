@@ -20,10 +20,10 @@
  * Nothing that the guest wrote is believed: headers are parsed once more, with
  * every length checked against the first segment and against the bits that an
  * mbuf has for it, fragments are left out, and what does not fit is refused.
- * A checksum that a NIC might get wrong, since there are headers of IPv6 before
- * the transport header, or they are longer than that, is made here.  A packet
- * without a request is not touched, unless it is shorter than frames are, so no
- * flag of it is ever left to chance.
+ * A checksum that a NIC might get wrong, since there are headers of IPv6
+ * before the transport header, or they are longer than that, is made here.  A
+ * packet without a request is not touched, unless it is shorter than frames
+ * are, so no flag of it is ever left to chance.
  *
  * Thread-safety
  * -------------

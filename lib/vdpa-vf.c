@@ -629,7 +629,7 @@ vdpa_vf_reset(struct vdpa_vf *vf)
 }
 
 /* Returns what is wrong with the device of 'vf', as a sentence whose subject
- * that is and which the caller must free, or NULL if nothing is known to be. */
+ * that is and which the caller must free, or NULL if none is known. */
 char *
 vdpa_vf_problem(const struct vdpa_vf *vf)
 {

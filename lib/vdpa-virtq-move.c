@@ -495,10 +495,10 @@ send_packet(struct vdpa_virtq *vq, struct rte_mbuf *pkt,
 /* Sends up to 'n' packets in 'pkts' to the guest, VDPA_VIRTQ_BURST at most, in
  * buffers that it made available on 'vq'.  A packet that would take more than
  * VDPA_VIRTQ_MAX_CHAIN descriptors is dropped.  The packets' transmit flags
- * have what vdpa_requests_to_guest() made of them.  Returns the number of packets
- * that were dealt with, fewer than 'n' if there is no room now; they are still
- * the caller's.  Adds the number of those of them that were dropped, since no
- * buffer could hold them, to '*n_droppedp', and their bytes to
+ * have what vdpa_requests_to_guest() made of them.  Returns the number of
+ * packets that were dealt with, fewer than 'n' if there is no room now; they
+ * are still the caller's.  Adds the number of those of them that were dropped,
+ * since no buffer could hold them, to '*n_droppedp', and their bytes to
  * '*bytes_droppedp'. */
 unsigned int
 vdpa_virtq_send(struct vdpa_virtq *vq, struct rte_mbuf *const *pkts,

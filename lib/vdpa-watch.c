@@ -13,11 +13,12 @@
 #include "util.h"
 
 struct vdpa_watch {
-    struct rte_vdpa_dev_ops ops;    /* The driver's, but for dev_conf(). */
+    struct rte_vdpa_dev_ops ops;    /* The driver's, but for two of them. */
     struct rte_vdpa_dev_ops *real;  /* The driver's own. */
     struct rte_vdpa_device *device;
     vdpa_watch_cb *cb;
     void *aux;
+    int refusal;                    /* Of the present guest, by the driver. */
 };
 
 /* Returns true if 'device' is a network device.  librte_vhost tells that only
@@ -35,12 +36,30 @@ watched_dev_conf(int vid)
     struct rte_vdpa_device *device = rte_vhost_get_vdpa_device(vid);
     struct vdpa_watch *watch = CONTAINER_OF(device->ops, struct vdpa_watch,
                                             ops);
-    int retval = watch->real->dev_conf(vid);
+    int retval;
+
+    /* librte_vhost asks again after each message, though the answer has been
+     * told, and the guest is about to be parted from the device. */
+    if (watch->refusal) {
+        return watch->refusal;
+    }
+    retval = watch->refusal = watch->real->dev_conf(vid);
 
     /* Some drivers return a negative errno value, some just -1, which is
      * EPERM and not meant. */
     watch->cb(vid, !retval ? 0 : retval < -1 ? -retval : EIO, watch->aux);
     return retval;
+}
+
+static int
+watched_dev_close(int vid)
+{
+    struct rte_vdpa_device *device = rte_vhost_get_vdpa_device(vid);
+    struct vdpa_watch *watch = CONTAINER_OF(device->ops, struct vdpa_watch,
+                                            ops);
+
+    watch->refusal = 0;
+    return watch->real->dev_close(vid);
 }
 
 /* Begins to watch 'device', that must not be watched yet, and returns the
@@ -52,10 +71,14 @@ vdpa_watch_begin(struct rte_vdpa_device *device, vdpa_watch_cb *cb, void *aux)
 
     watch->ops = *device->ops;
     watch->ops.dev_conf = watched_dev_conf;
+    if (device->ops->dev_close) {
+        watch->ops.dev_close = watched_dev_close;
+    }
     watch->real = device->ops;
     watch->device = device;
     watch->cb = cb;
     watch->aux = aux;
+    watch->refusal = 0;
     device->ops = &watch->ops;
     return watch;
 }

@@ -8,6 +8,7 @@ import mmap
 import os
 import random
 import re
+import select
 import signal
 import socket
 import struct
@@ -908,3 +909,25 @@ def die_in_traffic(path, peer_path, times):
                          "all buffers for sending are back")
                     if packed:
                         assert len(g.rings[0].counts) == g.rings[0].size
+
+
+# Interrupts
+
+def count_interrupts(path):
+    """A ring that is taken over may have buffers of which its guest was not
+    told: it is, once."""
+    with Guest(path, pairs=2) as guest:
+        guest.connect()
+        for i in range(3):
+            for ring in guest.rings:
+                wait(lambda: select.select([ring.call_fd], [], [], 0)[0],
+                     "there is an interrupt")
+            # What the switch does with the rings is done when it answers.
+            guest.get(GET_FEATURES)
+            guest.get(GET_FEATURES)
+            for n, ring in enumerate(guest.rings):
+                calls = os.eventfd_read(ring.call_fd)
+                if calls != 1:
+                    raise AssertionError("ring %d: %d interrupts"
+                                         % (n, calls))
+            guest.restart()

@@ -16,7 +16,6 @@
 #include <rte_errno.h>
 #include <rte_vhost.h>
 
-#include "guest-call.h"
 #include "nicsim-host.h"
 #include "nicsim-log.h"
 #include "nicsim-vdpa.h"
@@ -215,13 +214,10 @@ give_vring(struct nicsim_vdpa *vdpa, uint16_t queue,
     vring->used = ring->used;
     error = nicsim_vdpa_request(vdpa, &msg, fds, n_fds, "give it a ring");
     vring->set_up = !error;
-    error = error ? error : enable_vring(vdpa, queue, true);
-    if (!error && v.callfd >= 0) {
-        /* The NIC may have used the old interrupt after the hypervisor looked
-         * there for the last time, or died before it used it. */
-        guest_call(v.callfd);
-    }
-    return error;
+
+    /* The NIC interrupts the guest once when it begins to serve the ring or
+     * gets another interrupt for it, since the one before may be lost. */
+    return error ? error : enable_vring(vdpa, queue, true);
 }
 
 int

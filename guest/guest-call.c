@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -29,42 +28,38 @@ struct aio_ring {
     uint32_t tail;
 };
 
-/* A context of a process, or of a thread. */
-struct context {
-    aio_context_t aio;          /* 0 if there is none. */
-};
+#define NULL_DEVICE "/dev/null"
 
-static struct context shared;
+static aio_context_t shared;    /* 0 if there is none. */
 static int null_fd = -1;
 static int shared_error;
 static pthread_once_t shared_once = PTHREAD_ONCE_INIT;
 
 static pthread_key_t own_key;
 static bool has_key;
-static __thread struct context *own;    /* NULL before the first call. */
+static __thread bool has_context;
+static __thread aio_context_t own;      /* If 'has_context', or 'shared'. */
 
 static int
-context_open(struct context *context)
+context_open(aio_context_t *context)
 {
-    context->aio = 0;
-    return syscall(SYS_io_setup, N_EVENTS, &context->aio) ? errno : 0;
+    *context = 0;
+    return syscall(SYS_io_setup, N_EVENTS, context) ? errno : 0;
 }
 
+/* Ends the context of a thread that ends. */
 static void
-own_close(void *context_)
+own_close(void *context)
 {
-    struct context *context = context_;
-
-    own = NULL;
-    syscall(SYS_io_destroy, context->aio);
-    free(context);
+    has_context = false;
+    syscall(SYS_io_destroy, (aio_context_t) (uintptr_t) context);
 }
 
 static void
 shared_open(void)
 {
     has_key = !pthread_key_create(&own_key, own_close);
-    null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    null_fd = open(NULL_DEVICE, O_RDONLY | O_CLOEXEC);
     shared_error = null_fd < 0 ? errno : context_open(&shared);
 }
 
@@ -78,24 +73,25 @@ guest_call_init(void)
     return shared_error;
 }
 
-/* Returns the context that the calling thread is to use. */
-static struct context *
+/* Returns the context that the calling thread is to use, or 0. */
+static aio_context_t
 get_context(void)
 {
-    struct context *context;
+    if (!has_context) {
+        guest_call_init();
+        has_context = true;
+        own = shared;
+        if (shared && has_key) {
+            aio_context_t new;
 
-    guest_call_init();
-    own = &shared;
-    if (shared.aio && has_key) {
-        context = malloc(sizeof *context);
-        if (context && !context_open(context)) {
-            if (!pthread_setspecific(own_key, context)) {
-                own = context;
-                return own;
+            if (!context_open(&new)) {
+                if (pthread_setspecific(own_key, (void *) (uintptr_t) new)) {
+                    syscall(SYS_io_destroy, new);
+                } else {
+                    own = new;
+                }
             }
-            syscall(SYS_io_destroy, context->aio);
         }
-        free(context);
     }
     return own;
 }
@@ -103,9 +99,9 @@ get_context(void)
 /* Says that what was completed was seen.  With a context that is shared,
  * another thread may have said so of more meanwhile; it will again. */
 static void
-context_clear(const struct context *context)
+context_clear(aio_context_t context)
 {
-    struct aio_ring *ring = (void *) (uintptr_t) context->aio;
+    struct aio_ring *ring = (void *) (uintptr_t) context;
 
     __atomic_store_n(&ring->head,
                      __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE),
@@ -134,11 +130,11 @@ call_by_write(int fd)
 int
 guest_call(int fd)
 {
-    struct context *context = own ? own : get_context();
+    aio_context_t context = get_context();
     struct iocb iocb, *iocbs = &iocb;
     char nothing;
 
-    if (!context->aio) {
+    if (!context) {
         return call_by_write(fd);
     }
     memset(&iocb, 0, sizeof iocb);
@@ -148,7 +144,7 @@ guest_call(int fd)
     iocb.aio_flags = IOCB_FLAG_RESFD;
     iocb.aio_resfd = fd;
     for (int i = 0; i < 3; i++) {
-        if (syscall(SYS_io_submit, context->aio, 1, &iocbs) == 1) {
+        if (syscall(SYS_io_submit, context, 1, &iocbs) == 1) {
             context_clear(context);
             return 0;
         }

@@ -6,6 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +16,13 @@
 #include <unistd.h>
 
 #include <linux/magic.h>
+
+/* Threads that close files, at most.  Each may wait for ever. */
+#define MAX_CLOSERS 256
+
+#define CLOSER_STACK (64 * 1024)
+
+static unsigned int n_closers;          /* Atomic. */
 
 /* Returns true if 'fd' is memory: a memfd, or a regular file of a tmpfs or
  * hugetlbfs.
@@ -68,4 +78,54 @@ guest_file_examine(int fd, struct guest_file *file)
     file->page_size = (fs.f_type == HUGETLBFS_MAGIC ? (uint64_t) fs.f_bsize
                        : (uint64_t) sysconf(_SC_PAGESIZE));
     return 0;
+}
+
+static void *
+closer_main(void *fd)
+{
+    close((intptr_t) fd);
+    __atomic_sub_fetch(&n_closers, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+/* Closes 'fd', whatever it is, if it is not negative.  If it is of a kind that
+ * might make the caller wait, a thread is started to wait instead; 'fd' is
+ * free for something else when that runs, and the process can't end before the
+ * file system has answered or was aborted.
+ *
+ * Returns true if successful.  Returns false, and 'fd' stays open for good, if
+ * there can't be one more such thread. */
+bool
+guest_file_close(int fd)
+{
+    pthread_attr_t attr;
+    sigset_t all, old;
+    pthread_t thread;
+    int error;
+
+    if (fd < 0) {
+        return true;
+    }
+    if (guest_file_is_memory(fd) || guest_file_is_eventfd(fd)) {
+        close(fd);
+        return true;
+    }
+    if (__atomic_add_fetch(&n_closers, 1, __ATOMIC_RELAXED) > MAX_CLOSERS
+        || pthread_attr_init(&attr)) {
+        __atomic_sub_fetch(&n_closers, 1, __ATOMIC_RELAXED);
+        return false;
+    }
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, (CLOSER_STACK > PTHREAD_STACK_MIN
+                                      ? CLOSER_STACK : PTHREAD_STACK_MIN));
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    error = pthread_create(&thread, &attr, closer_main,
+                           (void *) (intptr_t) fd);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    if (error) {
+        __atomic_sub_fetch(&n_closers, 1, __ATOMIC_RELAXED);
+    }
+    return !error;
 }

@@ -18,7 +18,11 @@
  * So what a file is has to be known before it is used, and has to be found
  * out without a question to the file itself.  The functions here never block,
  * whatever the file.  To be called for each file, before anything else is
- * done with it but close().
+ * done with it.
+ *
+ * That includes close(): FUSE asks the file system then, too, and whoever
+ * closes waits for the answer, without that even a signal ends it.  So a file
+ * of an unknown kind is to be closed by guest_file_close().
  *
  * Memory is what the kernel has in memory of its own: memfd, tmpfs and
  * hugetlbfs.  (The other file systems of the kernel's are not meant to harm
@@ -44,5 +48,6 @@ struct guest_file {
 bool guest_file_is_memory(int fd);
 bool guest_file_is_eventfd(int fd);
 int guest_file_examine(int fd, struct guest_file *);
+bool guest_file_close(int fd);
 
 #endif /* guest-file.h */

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -504,12 +503,12 @@ guest_sigbus_add(struct guest_sigbus *guest, void *start, size_t len)
             }
         }
         if (!slot && !chunk->next) {
-            struct chunk *new = malloc(sizeof *new);
+            void *new = mmap(NULL, sizeof *chunk, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-            if (!new) {
+            if (new == MAP_FAILED) {
                 break;
             }
-            memset(new, 0, sizeof *new);
             __atomic_store_n(&chunk->next, new, __ATOMIC_RELEASE);
         }
     }

@@ -18,8 +18,8 @@ VLOG_DEFINE_THIS_MODULE(vdpa_guest_memory);
 #define LOG_PAGE 4096
 
 /* Returns the memory of librte_vhost's guest 'vid', that negotiated 'features'
- * and has 'share', for the caller to free, or NULL if there is none.  To be called
- * from librte_vhost's callbacks while the guest has memory. */
+ * and has 'share', for the caller to free, or NULL if there is none.  To be
+ * called from librte_vhost's callbacks while the guest has memory. */
 struct vdpa_guest_memory *
 vdpa_guest_memory_create(int vid, uint64_t features,
                          const struct vdpa_guest_share *share)

@@ -4,6 +4,7 @@
 """What guest-memory.at has hypervisors do to files that they share."""
 
 import fcntl
+import fusefs
 import os
 import subprocess
 import threading
@@ -89,10 +90,18 @@ def empty_kicks(port):
                     pass
                 set_nonblock(own, False)
 
-            end = time.monotonic() + 2
-            with Forever(kick):
-                while time.monotonic() < end:
-                    guest.send(GOOD)
+            # The NIC reads kicks only when it had nothing to do.
+            children = []
+            for _ in range(2):
+                pid = os.fork()
+                if not pid:
+                    while True:
+                        kick()
+                children.append(pid)
+            time.sleep(2)
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
             set_nonblock(own, True)
             ask(guest)
             os.close(own)
@@ -176,3 +185,28 @@ def holes_cost_no_mappings(port):
             send_from_holes(guest)
             wait(lambda: errors(port) > n, "it is counted")
             assert map_count() < before + 100, (map_count(), before)
+
+
+def give_nic_dead_files():
+    """A host sends the NIC files that nobody can get rid of: to close them
+    takes an answer of their file system's."""
+    with fusefs.FileSystem("mnt", 1 << 20) as files:
+        fds = [os.open(files.file, os.O_RDWR) for _ in range(4)]
+        files.stop_answering()
+        connections = []
+        for _ in range(3):
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            connection.settimeout(TIMEOUT)
+            connection.connect("nicsim0.sock")
+            socket.send_fds(connection, [bytes(64)], fds)
+            connections.append(connection)
+            # It is refused, and the NIC is there for the next one.  (No other
+            # program may be started here: that closes files, too.)
+            assert connection.recv(1 << 16)
+    for connection in connections:
+        connection.close()
+    for fd in fds:
+        try:
+            os.close(fd)
+        except OSError:
+            pass                        # Its file system has gone.

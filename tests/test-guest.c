@@ -41,8 +41,8 @@
 #define CHECK(CONDITION)                                                \
     do {                                                                \
         if (!(CONDITION)) {                                             \
-            fprintf(stderr, "line %d: %s is not true (errno: %s)\n",    \
-                    __LINE__, #CONDITION, strerror(errno));             \
+            fprintf(stderr, "line %d: %s is not true (errno: %d)\n",    \
+                    __LINE__, #CONDITION, errno);                       \
             exit(1);                                                    \
         }                                                               \
     } while (0)
@@ -163,10 +163,18 @@ test_files(const char *path)
         CHECK(!guest_file_is_memory(fd));
         CHECK(!guest_file_is_eventfd(fd));
         CHECK(guest_file_examine(fd, &file) == EINVAL);
-        puts("known");
+        CHECK(guest_file_close(fd));
+        while (fcntl(fd, F_GETFD) >= 0) {
+            continue;                   /* The thread is on its way. */
+        }
+        puts("closed");
         fflush(stdout);
         CHECK(getchar() == '\n');
     }
+    CHECK(guest_file_close(-1));
+    CHECK(guest_file_close(memfd_create("a", 0)));
+    CHECK(guest_file_close(eventfd(0, 0)));
+    CHECK(!pipe(pair) && guest_file_close(pair[0]));
 }
 
 static void
@@ -348,8 +356,8 @@ test_call_threads(void)
     CHECK(count_maps("[aio]") == 1);
 }
 
-/* Has the system call 'nr' fail with 'error' from now on if its fourth argument
- * has 'flag', or always if that is 0. */
+/* Has the system call 'nr' fail with 'error' from now on if its fourth
+ * argument has 'flag', or always if that is 0. */
 static void
 forbid(int nr, uint32_t flag, int error)
 {

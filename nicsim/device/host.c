@@ -19,6 +19,7 @@
 
 #include "ctl.h"
 #include "function.h"
+#include "guest-file.h"
 #include "log.h"
 #include "meter.h"
 #include "nic.h"
@@ -692,6 +693,16 @@ hold_reply(struct host *host, const struct nicsim_msg *msg)
     return true;
 }
 
+/* Closes 'fd', which a host sent: perhaps its file system does not answer. */
+static void
+close_file(int fd)
+{
+    if (!guest_file_close(fd)) {
+        LOG_LIMITED("file %d of a host's stays open: too many are waiting to "
+                    "be closed", fd);
+    }
+}
+
 /* Collects the file descriptors of 'mh'.  Returns false if there were too
  * many. */
 static bool
@@ -714,7 +725,7 @@ collect_fds(struct msghdr *mh, struct request *req)
             if (req->n_fds < MAX_FDS) {
                 req->fds[req->n_fds++] = fd;
             } else {
-                close(fd);
+                close_file(fd);
                 ok = false;
             }
         }
@@ -795,7 +806,7 @@ host_serve(struct host *host, uint32_t events)
     }
     for (int i = 0; i < req.n_fds; i++) {
         if (req.fds[i] >= 0) {          /* Else it was kept. */
-            close(req.fds[i]);
+            close_file(req.fds[i]);
         }
     }
     for (int i = 0; i < req.n_close_fds; i++) {

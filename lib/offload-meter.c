@@ -146,18 +146,23 @@ make_policy(uint16_t domain, uint16_t port_id,
 }
 
 /* Makes a meter of NIC 'domain' for 'meter'.  Open vSwitch counts in packets,
- * or in thousands of bits, a second; rte_mtr in packets or bytes. */
+ * or in thousands of bits, a second; rte_mtr in packets or bytes.  The
+ * datapath's clock for meters has whole milliseconds, so that what comes
+ * within one more than its burst allows may pass there: with a burst of 1,
+ * that is most of the packets that keep to the rate. */
 static struct offload_meter *
 create_nic_meter(struct meter *meter, uint16_t domain,
                  struct offload_refusal *refusal)
     OVS_REQUIRES(mutex)
 {
     bool packets = (meter->flags & OFPMF13_PKTPS) != 0;
+    uint64_t unit = packets ? 1 : 125;
+    uint64_t rate = meter->band.rate * unit;
     struct rte_mtr_meter_profile profile = {
         .alg = RTE_MTR_SRTCM_RFC2697,
         .srtcm_rfc2697 = {
-            .cir = (uint64_t) meter->band.rate * (packets ? 1 : 125),
-            .cbs = (uint64_t) meter->band.burst_size * (packets ? 1 : 125),
+            .cir = rate,
+            .cbs = meter->band.burst_size * unit + (rate + 500) / 1000,
             .ebs = 0,
         },
         .packet_mode = packets,

@@ -458,8 +458,9 @@ struct nicsim_counter {
 struct nicsim_fn_stats {
     struct nicsim_counter rx, tx;
     uint64_t rx_missed;                 /* No descriptor to put it in. */
-    uint64_t rx_errors;                 /* Longer than the MTU allows, or a
-                                         * DMA fault. */
+    uint64_t rx_errors;                 /* Longer than the MTU allows, also
+                                         * those that rules would have taken
+                                         * elsewhere, or a DMA fault. */
     uint64_t tx_errors;                 /* DMA faults, descriptors that make
                                          * no sense. */
     struct nicsim_counter rxq[NICSIM_MAX_QUEUES];
@@ -477,7 +478,10 @@ struct nicsim_vport_stats {
     struct nicsim_counter out;          /* Delivered to this vport by rules or
                                          * by its representor. */
     uint64_t out_dropped;               /* The same, but the VF had no room or
-                                         * no driver, or the wire no room. */
+                                         * no driver, or the wire no room, or
+                                         * it was ... */
+    uint64_t out_too_long;              /* ... longer than the MTU allows that
+                                         * the PF or representor has. */
 };
 
 /* Messages. */
@@ -894,6 +898,8 @@ struct nicsim_msg {
             uint32_t fn;
             uint32_t pad;
             struct nicsim_fn_stats stats;
+            struct nicsim_vport_stats vport;    /* That it faces or is, since
+                                                 * the function was opened. */
         } stats;
         struct nicsim_rule_op rule;
         struct nicsim_meter_op meter;

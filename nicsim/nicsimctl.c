@@ -532,12 +532,13 @@ stats_json(uint32_t vport, const struct nicsim_ctl_vport *v)
         }
         append(functions, fn);
     }
-    json = json_pack("{sssosososo sIso}", "name", vport_name(vport),
+    json = json_pack("{sssosososo sIsIso}", "name", vport_name(vport),
                      "in", json_counter(&v->stats.in),
                      "by_rule", json_counter(&v->stats.by_rule),
                      "to_software", json_counter(&v->stats.to_software),
                      "out", json_counter(&v->stats.out),
                      "out_dropped", (json_int_t) v->stats.out_dropped,
+                     "out_too_long", (json_int_t) v->stats.out_too_long,
                      "functions", functions);
     if (vport == NICSIM_VPORT_UPLINK) {
         set(json, "wire_rx", json_counter(&v->wire_rx));

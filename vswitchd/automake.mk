@@ -28,6 +28,7 @@ vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
 	-Wl,--wrap=netdev_turn_flags_off \
 	-Wl,--wrap=netdev_set_policing \
 	-Wl,--wrap=netdev_set_qos \
+	-Wl,--wrap=netdev_get_stats \
 	-Wl,--wrap=xnanosleep_no_quiesce \
 	-Wl,--export-dynamic-symbol=sigaction \
 	-Wl,-Map=vswitchd/ovs-vswitchd.map -Wl,--cref
@@ -56,6 +57,8 @@ SEAMS = \
 	netdev_turn_flags_off:libofproto_la-ofproto.o \
 	netdev_set_policing:bridge.o \
 	netdev_set_qos:bridge.o \
+	netdev_get_stats:bridge.o \
+	netdev_get_stats:libofproto_la-ofproto-dpif.o \
 	xnanosleep_no_quiesce:dpif-netdev.o \
 	=sigaction:librte_eal.so
 

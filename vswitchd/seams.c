@@ -45,6 +45,7 @@
 #include "util.h"
 #include "vdpa-guest-memory.h"
 #include "vdpa-relay.h"
+#include "vport-stats.h"
 
 /* Which seams, of those that starting up passes, were passed. */
 struct start_seam {
@@ -493,6 +494,25 @@ __wrap_netdev_set_qos(struct netdev *netdev, const char *type,
     int error = __real_netdev_set_qos(netdev, type, details);
 
     offload_provider_settings_changed(netdev);
+    return error;
+}
+
+/* netdev_get_stats(), from vswitchd/bridge.c for the database, from
+ * ofproto/ofproto-dpif.c for OpenFlow, and from others.
+ *
+ * A port's ethdev counts only what software received and sent. */
+int __real_netdev_get_stats(const struct netdev *, struct netdev_stats *);
+int __wrap_netdev_get_stats(const struct netdev *, struct netdev_stats *);
+
+int
+__wrap_netdev_get_stats(const struct netdev *netdev,
+                        struct netdev_stats *stats)
+{
+    int error = __real_netdev_get_stats(netdev, stats);
+
+    if (!error) {
+        vport_stats_get(CONST_CAST(struct netdev *, netdev), stats);
+    }
     return error;
 }
 

@@ -180,6 +180,37 @@ function_refuse_busy(const struct function *fn, char *why)
                   : is_vdpa(fn) ? " as vDPA device" : " as ethdev");
 }
 
+void
+function_reset_stats(struct function *fn)
+{
+    memset(&fn->stats, 0, sizeof fn->stats);
+    fn->vport_before = fn->nic->vports[fn->vport];
+}
+
+static void
+subtract(struct nicsim_counter *a, const struct nicsim_counter *b)
+{
+    a->packets -= b->packets;
+    a->bytes -= b->bytes;
+}
+
+/* What went by the vport of 'fn' since the function was opened, or its
+ * statistics were reset. */
+void
+function_get_vport_stats(const struct function *fn,
+                         struct nicsim_vport_stats *stats)
+{
+    const struct nicsim_vport_stats *before = &fn->vport_before;
+
+    *stats = fn->nic->vports[fn->vport];
+    subtract(&stats->in, &before->in);
+    subtract(&stats->by_rule, &before->by_rule);
+    subtract(&stats->to_software, &before->to_software);
+    subtract(&stats->out, &before->out);
+    stats->out_dropped -= before->out_dropped;
+    stats->out_too_long -= before->out_too_long;
+}
+
 /* Gives 'fn', which no host has, to 'host', as it is after a reset. */
 void
 function_attach(struct function *fn, struct host *host)
@@ -198,7 +229,7 @@ function_attach(struct function *fn, struct host *host)
     fn->mtu = DEFAULT_MTU;
     fn->promisc = false;
     fn->started = false;
-    memset(&fn->stats, 0, sizeof fn->stats);
+    function_reset_stats(fn);
     fn->rss.types = 0;
     memset(fn->rss.reta, 0, sizeof fn->rss.reta);
     rss_set_key(&fn->rss, default_key);

@@ -17,6 +17,7 @@ struct host;
 struct nic;
 struct nicsim_fn_config;
 struct nicsim_ring_setup;
+struct nicsim_vport_stats;
 
 void functions_init(struct nic *);
 struct function *function_by_id(struct nic *, uint32_t id);
@@ -33,6 +34,9 @@ int function_setup_ring(struct function *, const struct nicsim_ring_setup *,
                         char *why);
 int function_start(struct function *, char *why);
 void function_stop(struct function *);
+void function_reset_stats(struct function *);
+void function_get_vport_stats(const struct function *,
+                              struct nicsim_vport_stats *);
 void functions_check_rings(struct host *);
 void functions_set_link(struct nic *, bool wire_up, uint32_t speed);
 void functions_want_kick(struct nic *, bool);

@@ -406,11 +406,12 @@ serve_function(struct host *host, struct request *req, char *why)
 
     case NICSIM_FN_STATS:
         msg->stats.stats = fn->stats;
+        function_get_vport_stats(fn, &msg->stats.vport);
         return 0;
 
     case NICSIM_FN_STATS_RESET:
     default:
-        memset(&fn->stats, 0, sizeof fn->stats);
+        function_reset_stats(fn);
         return 0;
     }
 }

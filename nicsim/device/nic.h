@@ -35,7 +35,9 @@ struct wire;
 #define MAX_COPIES 8            /* Of one packet, at a time. */
 #define MAX_FUNCTIONS (1 + 2 * NICSIM_MAX_VFS)
 
-/* The greatest frame for an MTU: Ethernet header and two tags. */
+/* The greatest frame for an MTU that is received: Ethernet header and two
+ * tags; and that is sent: with one tag, as DPDK's applications have it. */
+#define SENT_OVERHEAD 18
 #define FRAME_OVERHEAD (14 + 2 * 4)
 
 /* One descriptor ring.  'regs' and 'desc' are in memory that the host can
@@ -85,6 +87,7 @@ struct function {
     struct ring tx[NICSIM_MAX_QUEUES];
     struct ring rx[NICSIM_MAX_QUEUES];
     struct nicsim_fn_stats stats;
+    struct nicsim_vport_stats vport_before;     /* When it was opened. */
     struct function *next;              /* Of the same host. */
 
     /* A VF's vDPA side, or NULL if it was never used.  A function that a host

@@ -25,14 +25,21 @@ vf_accepts(const struct function *vf, const struct packet *p)
     return vf->promisc || p->data[0] & 1 || !memcmp(p->data, vf->mac, 6);
 }
 
-/* Delivers 'p' to what 'vport' represents: a VF or the wire. */
+/* Delivers 'p' to what 'vport' represents: a VF or the wire.  The eSwitch
+ * sends nothing that is longer than the MTU of the port that its software has
+ * there. */
 static void
 deliver_out(struct nic *nic, uint32_t vport, struct packet *p)
 {
     struct nicsim_vport_stats *stats = &nic->vports[vport];
+    const struct function *software = vport_software(nic, vport);
     bool ok;
 
-    if (vport == NICSIM_VPORT_UPLINK) {
+    if (unlikely(p->len > software->mtu + SENT_OVERHEAD)
+        && software->started) {
+        stats->out_too_long++;
+        ok = false;
+    } else if (vport == NICSIM_VPORT_UPLINK) {
         ok = wire_send(nic, p);
     } else {
         struct function *vf = vport_vf(nic, vport);
@@ -254,14 +261,17 @@ execute(struct nic *nic, struct packet *p)
 }
 
 /* Sends the 'n' packets, at most BURST, that entered at 'vport' through the
- * rules. */
+ * rules, but for those that are longer than the MTU of the port that software
+ * has there. */
 void
 pipeline_run(struct nic *nic, uint32_t vport, struct packet **packets,
              unsigned int n)
 {
     struct nicsim_vport_stats *stats = &nic->vports[vport];
     bool encaps = rule_table_has_encaps(nic->rules);
+    struct function *software = vport_software(nic, vport);
     struct packet *pending[BURST], *batch[BURST];
+    unsigned int n_pending = 0;
 
     for (unsigned int i = 0; i < n; i++) {
         struct packet *p = packets[i];
@@ -272,18 +282,26 @@ pipeline_run(struct nic *nic, uint32_t vport, struct packet **packets,
         p->group = 0;
         p->n_jumps = 0;
         count(&stats->in, p->len);
+        if (unlikely(p->len > software->mtu + FRAME_OVERHEAD)
+            && software->started) {
+            software->stats.rx_errors++;
+            continue;
+        }
         parse(nic, p);
         if (unlikely(encaps)
             && !rss_hash(&vport_software(nic, vport)->rss, p, &p->entropy)) {
             p->entropy = 0;
         }
-        pending[i] = p;
+        pending[n_pending++] = p;
     }
+    n = n_pending;
 
     /* No packet jumps more than NICSIM_MAX_JUMPS times, so this ends. */
     while (n) {
         uint32_t group = pending[0]->group;
-        unsigned int n_batch = 0, n_pending = 0;
+        unsigned int n_batch = 0;
+
+        n_pending = 0;
 
         for (unsigned int i = 0; i < n; i++) {
             if (pending[i]->group == group) {

@@ -28,6 +28,30 @@ static const struct queue_counter queue_counters[] = {
     { "tx_q%u_doorbells", true, offsetof(struct nicsim_txq, kicks) },
 };
 
+/* Counters of the port of the eSwitch that the PF or a representor stands for,
+ * with the names that mlx5 has for them: 'rx' is from the VF or the wire into
+ * the eSwitch. */
+struct vport_counter {
+    const char *name;
+    size_t offset;                      /* In struct nicsim_vport_stats. */
+};
+
+static const struct vport_counter vport_counters[] = {
+    { "rx_vport_packets", offsetof(struct nicsim_vport_stats, in.packets) },
+    { "rx_vport_bytes", offsetof(struct nicsim_vport_stats, in.bytes) },
+    { "tx_vport_packets", offsetof(struct nicsim_vport_stats, out.packets) },
+    { "tx_vport_bytes", offsetof(struct nicsim_vport_stats, out.bytes) },
+};
+
+static unsigned int
+n_vport_counters(const struct rte_eth_dev *dev)
+{
+    const struct nicsim_port *port = dev->data->dev_private;
+
+    return (NICSIM_FN_KIND(port->fn) == NICSIM_FN_VF
+            ? 0 : RTE_DIM(vport_counters));
+}
+
 static unsigned int
 n_queues(const struct rte_eth_dev *dev, const struct queue_counter *c)
 {
@@ -80,6 +104,9 @@ nicsim_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
     stats->ierrors = s->rx_errors;
     stats->oerrors = s->tx_errors + sum_queues(
         dev, true, offsetof(struct nicsim_txq, refused));
+    if (n_vport_counters(dev)) {
+        stats->oerrors += msg.stats.vport.out_too_long;
+    }
     stats->rx_nombuf = sum_queues(dev, false,
                                   offsetof(struct nicsim_rxq, no_mbuf));
     for (int i = 0; i < RTE_MIN(NICSIM_MAX_QUEUES,
@@ -121,18 +148,26 @@ count_xstats(const struct rte_eth_dev *dev)
     for (unsigned int i = 0; i < RTE_DIM(queue_counters); i++) {
         n += n_queues(dev, &queue_counters[i]);
     }
-    return n;
+    return n + n_vport_counters(dev);
 }
 
 int
 nicsim_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats,
                   unsigned int n)
 {
+    struct nicsim_port *port = dev->data->dev_private;
+    struct nicsim_msg msg = { .type = NICSIM_FN_STATS };
     unsigned int total = count_xstats(dev);
     unsigned int id = 0;
+    int error;
 
     if (!xstats || n < total) {
         return total;
+    }
+    msg.stats.fn = port->fn;
+    error = n_vport_counters(dev) ? nicsim_port_call(port, &msg, NULL) : 0;
+    if (error) {
+        return -error;
     }
     for (unsigned int i = 0; i < RTE_DIM(queue_counters); i++) {
         const struct queue_counter *c = &queue_counters[i];
@@ -145,6 +180,12 @@ nicsim_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats,
                                                           __ATOMIC_RELAXED)
                                 : 0);
         }
+    }
+    for (unsigned int i = 0; i < n_vport_counters(dev); i++, id++) {
+        xstats[id].id = id;
+        memcpy(&xstats[id].value,
+               (const char *) &msg.stats.vport + vport_counters[i].offset,
+               sizeof xstats[id].value);
     }
     return total;
 }
@@ -170,6 +211,11 @@ nicsim_xstats_get_names(struct rte_eth_dev *dev,
                      (int) (u - c->name), c->name, q, u + 2);
             id++;
         }
+    }
+    for (unsigned int i = 0; i < n_vport_counters(dev); i++) {
+        snprintf(names[id].name, sizeof names[id].name, "%s",
+                 vport_counters[i].name);
+        id++;
     }
     return total;
 }

@@ -384,6 +384,30 @@ representor_get_status(const struct netdev *netdev, struct smap *args)
 }
 
 static int
+representor_get_carrier(const struct netdev *netdev, bool *carrier)
+{
+    int error = dpdk_class->get_carrier(netdev, carrier);
+
+    if (!error) {
+        *carrier = vdpa_port_limit_link(vdpa_port_from_netdev(netdev),
+                                        *carrier, NULL);
+    }
+    return error;
+}
+
+static long long int
+representor_get_carrier_resets(const struct netdev *netdev)
+{
+    long long int resets = 0;
+    bool carrier;
+
+    if (!dpdk_class->get_carrier(netdev, &carrier)) {
+        vdpa_port_limit_link(vdpa_port_from_netdev(netdev), carrier, &resets);
+    }
+    return resets + dpdk_class->get_carrier_resets(netdev);
+}
+
+static int
 representor_get_custom_stats(const struct netdev *netdev,
                              struct netdev_custom_stats *stats)
 {
@@ -449,6 +473,8 @@ netdev_dpdkvdpa_register(const struct netdev_class *class)
     representor_class.get_config = representor_get_config;
     representor_class.set_config = dpdkvdpa_set_config;
     representor_class.set_mtu = representor_set_mtu;
+    representor_class.get_carrier = representor_get_carrier;
+    representor_class.get_carrier_resets = representor_get_carrier_resets;
     representor_class.get_custom_stats = representor_get_custom_stats;
     representor_class.get_status = representor_get_status;
     representor_class.reconfigure = representor_reconfigure;

@@ -125,6 +125,20 @@ parse_features(const struct smap *args, bool *allp, char **errorp)
 }
 
 static int
+parse_link(const struct smap *args, bool *of_guest, char **errorp)
+{
+    const char *s = smap_get_def(args, "vdpa-link", "representor");
+
+    *of_guest = !strcmp(s, "guest");
+    if (!*of_guest && strcmp(s, "representor")) {
+        *errorp = xasprintf("options:vdpa-link=%s is neither representor nor "
+                            "guest", s);
+        return EINVAL;
+    }
+    return 0;
+}
+
+static int
 parse_accelerator(const struct smap *args, struct vdpa_devargs *devargs,
                   char **errorp)
 {
@@ -181,6 +195,9 @@ vdpa_options_parse(const struct smap *args, struct vdpa_options *options,
     }
     if (!error) {
         error = parse_features(args, &options->all_features, errorp);
+    }
+    if (!error) {
+        error = parse_link(args, &options->link_of_guest, errorp);
     }
     if (error) {
         vdpa_options_destroy(options);
@@ -244,6 +261,9 @@ vdpa_options_format(const struct vdpa_options *options, struct smap *args)
     smap_add(args, "vdpa-sw", options->sw ? "true" : "false");
     if (options->all_features) {
         smap_add(args, "vdpa-features", "all");
+    }
+    if (options->link_of_guest) {
+        smap_add(args, "vdpa-link", "guest");
     }
     if (options->representor) {
         smap_add(args, "dpdk-devargs", options->representor);

@@ -26,6 +26,7 @@ struct vdpa_options {
     unsigned int max_queues;        /* 0 for as many as the device has. */
     bool sw;                        /* Do not try hardware. */
     bool all_features;              /* Offer what one mode alone has, too. */
+    bool link_of_guest;             /* Link is down while there is no guest. */
     char *representor;              /* dpdk-devargs, or NULL. */
     unsigned int n_rxq;
 };

@@ -702,26 +702,18 @@ vdpa_port_is_removed(const struct vdpa_port *port)
     return removed;
 }
 
-/* Returns whether the link of the VF of 'port' is up, and stores into
- * '*resets', if nonnull, how often that changed.  DPDK does not tell of the
- * link of a vDPA device: that is up as long as there is the device. */
+/* Returns whether the link of 'port' is up: that of its VF or representor is
+ * if 'up', and there is a guest, if the port's options ask for that.  Stores
+ * into '*resets', if nonnull, how often that changed. */
 bool
-vdpa_port_get_link(struct vdpa_port *port, long long int *resets)
+vdpa_port_limit_link(struct vdpa_port *port, bool up, long long int *resets)
 {
-    struct vdpa_relay *relay = vdpa_port_get_relay(port);
-    bool changed, up;
-
-    if (relay && !vdpa_vf_is_removed(relay->vf)) {
-        struct rte_eth_link link;
-
-        memset(&link, 0, sizeof link);
-        rte_eth_link_get_nowait(relay->vf->port_id, &link);
-        up = link.link_status == RTE_ETH_LINK_UP;
-    } else {
-        up = vdpa_port_get_device(port) && !vdpa_port_is_removed(port);
-    }
+    const struct vdpa_vhost *vhost = vdpa_port_get_vhost(port);
+    bool has_guest = vhost && vdpa_vhost_get_conn(vhost);
+    bool changed;
 
     ovs_mutex_lock(&port->mutex);
+    up = up && (has_guest || !port->options.link_of_guest);
     changed = up != port->link_up;
     port->link_up = up;
     port->link_resets += changed;
@@ -733,6 +725,28 @@ vdpa_port_get_link(struct vdpa_port *port, long long int *resets)
         netdev_change_seq_changed(port->netdev);
     }
     return up;
+}
+
+/* Returns whether the link of 'port', which has no representor, is up, and
+ * stores into '*resets', if nonnull, how often that changed.  DPDK does not
+ * tell of the link of a vDPA device: that is up as long as there is the
+ * device. */
+bool
+vdpa_port_get_link(struct vdpa_port *port, long long int *resets)
+{
+    struct vdpa_relay *relay = vdpa_port_get_relay(port);
+    bool up;
+
+    if (relay && !vdpa_vf_is_removed(relay->vf)) {
+        struct rte_eth_link link;
+
+        memset(&link, 0, sizeof link);
+        rte_eth_link_get_nowait(relay->vf->port_id, &link);
+        up = link.link_status == RTE_ETH_LINK_UP;
+    } else {
+        up = vdpa_port_get_device(port) && !vdpa_port_is_removed(port);
+    }
+    return vdpa_port_limit_link(port, up, resets);
 }
 
 /* Returns how many queue pairs the guest of 'port' may use. */

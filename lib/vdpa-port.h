@@ -99,6 +99,8 @@ struct vdpa_port {
 
     /* For a port without a representor, that has no other place for it. */
     int requested_mtu OVS_GUARDED;
+
+    /* Also for one with a representor whose link follows the guest. */
     bool link_up OVS_GUARDED;
     long long int link_resets OVS_GUARDED;
     atomic_uint64_t tx_dropped;
@@ -121,6 +123,7 @@ void vdpa_port_unconfigure(struct vdpa_port *);
 void vdpa_port_set_mtu(struct vdpa_port *, int mtu);
 bool vdpa_port_is_mtu_ok(const struct vdpa_port *, int mtu);
 bool vdpa_port_get_link(struct vdpa_port *, long long int *resets);
+bool vdpa_port_limit_link(struct vdpa_port *, bool up, long long int *resets);
 bool vdpa_port_is_removed(const struct vdpa_port *);
 unsigned int vdpa_port_n_queues(const struct vdpa_port *);
 int vdpa_port_get_numa_id(const struct vdpa_port *);

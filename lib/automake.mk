@@ -101,12 +101,10 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/vdpa-virtq-move.c \
 	lib/vdpa-virtq-ring.h \
 	lib/vdpa-virtq.c \
-	lib/vdpa-virtq.h
-lib_libdpdkvdpa_la_LIBADD = lib/libvdpawatch.la guest/libguest.la
 	lib/vdpa-virtq.h \
 	lib/vport-stats.c \
 	lib/vport-stats.h
-lib_libdpdkvdpa_la_LIBADD = lib/libvdpawatch.la
+lib_libdpdkvdpa_la_LIBADD = lib/libvdpawatch.la guest/libguest.la
 
 # Inline functions of Open vSwitch's headers count on -fno-strict-aliasing.
 DPDKVDPA_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/lib \

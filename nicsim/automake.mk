@@ -54,6 +54,8 @@ nicsim_nicsimd_SOURCES = \
 	nicsim/device/rx.h \
 	nicsim/device/segment.c \
 	nicsim/device/segment.h \
+	nicsim/device/trouble.c \
+	nicsim/device/trouble.h \
 	nicsim/device/tx.c \
 	nicsim/device/tx.h \
 	nicsim/device/util.h \

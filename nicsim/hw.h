@@ -86,6 +86,7 @@
 #define NICSIM_MAX_GROUP   0xffff
 #define NICSIM_MAX_PRIO    0xffff
 #define NICSIM_TEXT_LEN    128
+#define NICSIM_PERIOD_ANY  UINT32_MAX
 #define NICSIM_NAME_LEN    64
 
 /* Functions and vports.
@@ -536,6 +537,11 @@ struct nicsim_hello {
     uint16_t switch_domain;             /* The same for all functions. */
     uint16_t pad;
     char     name[NICSIM_NAME_LEN];     /* Of the NIC. */
+    uint32_t counter_period;            /* The driver shows counters of rules
+                                         * this old, in milliseconds; or
+                                         * NICSIM_PERIOD_ANY. */
+    char     personality[NICSIM_TEXT_LEN];      /* Of drivers that were not
+                                                 * told another one. */
 };
 
 /* A range of host addresses that may be populated later.  Windows must not

@@ -55,6 +55,7 @@ TESTSUITE_AT += \
 	tests/nicsim-rules.at \
 	tests/nicsim-actions.at \
 	tests/nicsim-tunnel.at \
+	tests/nicsim-trouble.at \
 	tests/nicsim-vdpa.at \
 	tests/nicsim-vdpa-guest.at \
 	tests/nicsim-vdpa-work.at

@@ -298,6 +298,9 @@ serve_hello(struct host *host, struct request *req, char *why)
     hello->n_queues = nic->opts.n_queues;
     hello->switch_domain = nic->switch_domain;
     memcpy(hello->name, nic->name, sizeof hello->name);
+    hello->counter_period = nic->opts.counter_period;
+    snprintf(hello->personality, sizeof hello->personality, "%s",
+             nic->opts.personality);
     return 0;
 }
 
@@ -469,6 +472,12 @@ serve_create(struct host *host, struct nicsim_rule_op *op, bool validate,
     op->culprit_arg = 0;
     error = rule_check(nic, op, why);
     if (!error) {
+        error = trouble_refuses(nic, op, why);
+        if (!error && !validate) {
+            error = trouble_fails(nic, true, why);
+        }
+    }
+    if (!error) {
         error = (validate ? rule_table_check(nic->rules, &op->rule)
                  : rule_table_insert(nic->rules, &op->rule, op->fn, &op->id));
         if (error == EEXIST) {
@@ -534,6 +543,9 @@ serve_rule(struct host *host, struct request *req, char *why)
 
     case NICSIM_RULE_DESTROY:
         error = get_rule(host, op, &rule, why);
+        if (!error) {
+            error = trouble_fails(nic, false, why);
+        }
         if (!error) {
             op->counter = rule->counter;
             rule_table_remove(nic->rules, rule);

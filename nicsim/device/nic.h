@@ -21,6 +21,7 @@
 
 #include "log.h"
 #include "nicsim/hw.h"
+#include "trouble.h"
 
 struct function;
 struct host;
@@ -113,6 +114,9 @@ struct options {
     int core;                           /* Or -1. */
     bool keep_rules;                    /* Of functions that are stopped. */
     bool detach;
+    const char *personality;            /* Drivers' default, or "". */
+    uint32_t counter_period;            /* ms, or NICSIM_PERIOD_ANY. */
+    struct trouble trouble;
 };
 
 struct nic {

@@ -36,6 +36,20 @@ usage(void)
            "  --refuse-item NAME[,NAME...]    items that this NIC can't do\n"
            "  --refuse-action NAME[,NAME...]  actions that it can't do\n"
            "  --keep-rules           keep rules while a port is stopped\n"
+           "  --personality NAME[,KEY=VALUE...]  refuse rules as this NIC's\n"
+           "                         driver does (default: ideal)\n"
+           "  --counter-period MS    show counters this old\n"
+           "  --no-mark              take marks, and lose them\n"
+           "  --proxy-only           rules are made on the PF only\n"
+           "  --refuse-in-sample NAME[,NAME...], --refuse-from-wire ...,\n"
+           "  --refuse-from-vf ...   actions that it can't do there\n"
+           "  --refuse-errno NAME    how it refuses (default: ENOTSUP)\n"
+           "  --max-samples N        samples of one rule\n"
+           "  --max-masks N          different masks of all rules\n"
+           "  --fail-every N         of so many operations on rules one "
+           "fails\n"
+           "  --fail-errno NAME      how it fails (default: EAGAIN)\n"
+           "  --full-percent N       so often the table seems to be full\n"
            "  --idle-spin USEC       poll so long before sleeping "
            "(default: 20)\n"
            "  --core N               run on this CPU only\n"
@@ -131,8 +145,12 @@ options_parse(struct options *opts, int argc, char *argv[])
 {
     enum { SOCKET = 1, VFS, QUEUES, WIRE, WIRE_MTU, TABLE_SIZE, RULE_LATENCY,
            REFUSE_ITEM, REFUSE_ACTION, KEEP_RULES, IDLE_SPIN, CORE, MEM,
-           PIDFILE, LOG_FILE, DETACH, HELP, SHOW_VERSION };
-    static const struct option long_options[] = {
+           PIDFILE, LOG_FILE, DETACH, HELP, SHOW_VERSION, PERSONALITY,
+           COUNTER_PERIOD, NO_MARK, PROXY_ONLY, TROUBLE };
+#define TROUBLE_OPTION(NAME) \
+    { trouble_options[TROUBLE_##NAME], required_argument, NULL, \
+      TROUBLE + TROUBLE_##NAME }
+    const struct option long_options[] = {
         { "socket", required_argument, NULL, SOCKET },
         { "vfs", required_argument, NULL, VFS },
         { "queues", required_argument, NULL, QUEUES },
@@ -149,10 +167,21 @@ options_parse(struct options *opts, int argc, char *argv[])
         { "pidfile", required_argument, NULL, PIDFILE },
         { "log-file", required_argument, NULL, LOG_FILE },
         { "detach", no_argument, NULL, DETACH },
+        { "personality", required_argument, NULL, PERSONALITY },
+        { "counter-period", required_argument, NULL, COUNTER_PERIOD },
+        { "no-mark", no_argument, NULL, NO_MARK },
+        { "proxy-only", no_argument, NULL, PROXY_ONLY },
+        TROUBLE_OPTION(REFUSE_IN_SAMPLE), TROUBLE_OPTION(REFUSE_FROM_WIRE),
+        TROUBLE_OPTION(REFUSE_FROM_VF), TROUBLE_OPTION(REFUSE_ERRNO),
+        TROUBLE_OPTION(MAX_SAMPLES), TROUBLE_OPTION(MAX_MASKS),
+        TROUBLE_OPTION(FAIL_EVERY), TROUBLE_OPTION(FAIL_ERRNO),
+        TROUBLE_OPTION(FULL_PERCENT),
         { "help", no_argument, NULL, HELP },
         { "version", no_argument, NULL, SHOW_VERSION },
         { NULL, 0, NULL, 0 },
     };
+
+    char why[256];
 
     memset(opts, 0, sizeof *opts);
     opts->n_queues = NICSIM_MAX_QUEUES;
@@ -161,6 +190,9 @@ options_parse(struct options *opts, int argc, char *argv[])
     opts->idle_spin = 20;
     opts->mem = 64;
     opts->core = -1;
+    opts->personality = "";
+    opts->counter_period = NICSIM_PERIOD_ANY;
+    trouble_init(&opts->trouble);
 
     for (;;) {
         int c = getopt_long(argc, argv, "", long_options, NULL);
@@ -213,6 +245,27 @@ options_parse(struct options *opts, int argc, char *argv[])
             opts->keep_rules = true;
             break;
 
+        case PERSONALITY:
+            if (strlen(optarg) >= NICSIM_TEXT_LEN) {
+                bad_usage("--personality: longer than %d characters",
+                          NICSIM_TEXT_LEN - 1);
+            }
+            opts->personality = optarg;
+            break;
+
+        case COUNTER_PERIOD:
+            opts->counter_period = parse_number("counter-period", optarg, 0,
+                                                3600000);
+            break;
+
+        case NO_MARK:
+            opts->trouble.no_mark = true;
+            break;
+
+        case PROXY_ONLY:
+            opts->trouble.proxy_only = true;
+            break;
+
         case IDLE_SPIN:
             opts->idle_spin = parse_number("idle-spin", optarg, 0, 1000000);
             break;
@@ -246,7 +299,14 @@ options_parse(struct options *opts, int argc, char *argv[])
             exit(EXIT_SUCCESS);
 
         default:
-            exit(EXIT_FAILURE);
+            if (c < TROUBLE || c >= TROUBLE + TROUBLE_N_OPTIONS) {
+                exit(EXIT_FAILURE);
+            }
+            if (!trouble_set(&opts->trouble, c - TROUBLE, optarg, why,
+                             sizeof why)) {
+                bad_usage("--%s: %s", trouble_options[c - TROUBLE], why);
+            }
+            break;
         }
     }
     if (optind < argc) {

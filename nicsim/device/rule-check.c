@@ -251,7 +251,8 @@ check_match(const struct nic *nic, struct nicsim_rule_op *op, char *why)
     if (refused) {
         refused &= -refused;
         return culprit(op, NICSIM_CULPRIT_ITEM, refused,
-                       refuse(ENOTSUP, why, "item %s is not supported",
+                       refuse(nic->opts.trouble.refuse_errno, why,
+                              "item %s is not supported",
                               rule_item_name(refused)));
     }
     for (size_t i = 0; i < sizeof rule->key; i++) {
@@ -570,7 +571,8 @@ check_action(const struct nic *nic, const struct nicsim_rule_op *op,
         return refuse(ENOTSUP, why, "unknown action");
     }
     if (nic->opts.refuse_actions >> number & 1) {
-        return refuse(ENOTSUP, why, "action %s is not supported", name);
+        return refuse(nic->opts.trouble.refuse_errno, why,
+                      "action %s is not supported", name);
     }
     if (known->no_l2 && action->type != NICSIM_ACT_ENCAP) {
         return refuse(ENOTSUP, why, "%s: the packet has no Ethernet header",

@@ -510,6 +510,17 @@ rule_table_n_masks(const struct rule_table *rt)
     return rt->n_subtables;
 }
 
+/* Returns true if 'nr' would not add to them. */
+bool
+rule_table_has_mask(struct rule_table *rt, const struct nicsim_rule *nr)
+{
+    union key key, mask;
+
+    get_match(nr, &key, &mask);
+    return is_subtable_of(*subtable_place(rt, nr->group, nr->priority, &mask),
+                          nr->priority, &mask);
+}
+
 /* Returns what the parser has to look for. */
 const struct parser *
 rule_table_parser(const struct rule_table *rt)

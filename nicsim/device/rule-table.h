@@ -83,6 +83,7 @@ void rule_table_export(const struct rule *, struct nicsim_rule *);
 uint32_t rule_table_count(const struct rule_table *);
 uint32_t rule_table_max(const struct rule_table *);
 uint32_t rule_table_n_masks(const struct rule_table *);
+bool rule_table_has_mask(struct rule_table *, const struct nicsim_rule *);
 const struct parser *rule_table_parser(const struct rule_table *);
 bool rule_table_has_encaps(const struct rule_table *);
 

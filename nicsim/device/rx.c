@@ -69,7 +69,7 @@ return_empty(struct ring *ring, const struct rx_room *rooms, uint32_t n)
 }
 
 static uint16_t
-desc_flags(const struct packet *p)
+desc_flags(const struct nic *nic, const struct packet *p)
 {
     uint16_t flags = 0;
 
@@ -83,7 +83,7 @@ desc_flags(const struct packet *p)
     } else if (p->flags & PACKET_L4_CSUM_BAD) {
         flags |= NICSIM_RX_L4_BAD;
     }
-    if (p->flags & PACKET_MARKED) {
+    if (p->flags & PACKET_MARKED && !nic->opts.trouble.no_mark) {
         flags |= NICSIM_RX_MARK;
     }
     if (p->flags & PACKET_META) {
@@ -181,7 +181,7 @@ rx_deliver(struct function *fn, struct packet *p)
         return false;
     }
 
-    flags = desc_flags(p) | (hashed ? NICSIM_RX_HASH : 0);
+    flags = desc_flags(fn->nic, p) | (hashed ? NICSIM_RX_HASH : 0);
     desc = rooms[0].desc;
     desc->in_vport = p->in_vport;
     desc->hash = hashed ? hash : 0;

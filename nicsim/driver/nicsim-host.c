@@ -462,6 +462,9 @@ say_hello(struct nicsim_host *host)
     host->n_queues = msg.hello.n_queues;
     snprintf(host->name, sizeof host->name, "%.*s",
              NICSIM_NAME_LEN - 1, msg.hello.name);
+    snprintf(host->personality, sizeof host->personality, "%.*s",
+             NICSIM_TEXT_LEN - 1, msg.hello.personality);
+    host->counter_period = msg.hello.counter_period;
     return 0;
 }
 

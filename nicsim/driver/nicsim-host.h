@@ -57,6 +57,8 @@ struct nicsim_host {
     unsigned int n_vfs;
     unsigned int n_queues;
     char name[NICSIM_NAME_LEN];
+    char personality[NICSIM_TEXT_LEN];
+    uint32_t counter_period;        /* Milliseconds or NICSIM_PERIOD_ANY. */
     uint16_t domain_id;             /* Switch domain in this process. */
 
     pthread_mutex_t mutex;          /* One request at a time. */

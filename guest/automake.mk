@@ -2,8 +2,7 @@
 # Copyright (c) 2026 The ovs-dpdkvdpa authors
 
 # What a process that is handed a guest's files needs.  It is linked into the
-# plugin, nicsimd and nicsim's driver.  Plugin and driver meet in one process:
-# so what is in here is seen by nobody but who it was linked into.
+# plugin and into nicsimd, and seen by nobody but who it was linked into.
 noinst_LTLIBRARIES += guest/libguest.la
 guest_libguest_la_SOURCES = \
 	guest/guest-call.c \

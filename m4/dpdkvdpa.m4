@@ -193,6 +193,54 @@ AC_DEFUN([DPDKVDPA_CHECK_DPDK_HEADERS],
    AC_SUBST([DPDK_HEADERS])
    AC_SUBST([DPDK_DRIVER_CFLAGS])])
 
+# DPDKVDPA_CHECK_MLX5_DV
+# ----------------------
+# Finds out whether nicsim's personality mlx5-dv can be built: DPDK's mlx5
+# driver as an archive, its private headers, and rdma-core's, on which they
+# stand.  Without it everything else works, so that is no error unless it was
+# asked for.
+AC_DEFUN([DPDKVDPA_CHECK_MLX5_DV],
+  [AC_ARG_WITH([mlx5-dv],
+     [AS_HELP_STRING([--without-mlx5-dv],
+        [do not build the personality of nicsim that asks DPDK's mlx5 driver
+         (default: if it can be built)])],
+     [], [with_mlx5_dv=check])
+   AC_PATH_PROG([PYTHON3], [python3])
+   AC_MSG_CHECKING([for DPDK's mlx5 driver to ask])
+   NO_MLX5_DV=
+   MLX5_DV_CFLAGS=
+   for dpdkvdpa_dir in drivers/net/mlx5 drivers/net/mlx5/linux \
+       drivers/net/mlx5/hws drivers/common/mlx5 drivers/common/mlx5/linux \
+       drivers/bus/pci drivers/bus/auxiliary lib/eal/linux/include; do
+     MLX5_DV_CFLAGS="$MLX5_DV_CFLAGS -isystem $DPDK_HEADERS/$dpdkvdpa_dir"
+   done
+   MLX5_DV_ARCHIVES="$dpdkvdpa_libdir/librte_net_mlx5.a $dpdkvdpa_libdir/librte_common_mlx5.a"
+   dpdkvdpa_save_CPPFLAGS=$CPPFLAGS
+   CPPFLAGS="$CPPFLAGS $DPDK_CFLAGS"
+   AS_IF([test "X$with_mlx5_dv" = Xno],
+     [NO_MLX5_DV="configure was told --without-mlx5-dv"],
+     [test ! -f "$DPDK_HEADERS/drivers/net/mlx5/mlx5_flow.h" ||
+      test ! -f "$DPDK_HEADERS/drivers/common/mlx5/linux/meson.build"],
+     [NO_MLX5_DV="the private headers of the mlx5 driver are not in $DPDK_HEADERS (run utilities/dpdkvdpa-setup, then configure again)"],
+     [test ! -f "$dpdkvdpa_libdir/librte_net_mlx5.a" ||
+      test ! -f "$dpdkvdpa_libdir/librte_common_mlx5.a"],
+     [NO_MLX5_DV="there is no librte_net_mlx5.a in $dpdkvdpa_libdir (Debian's package libdpdk-dev has it)"],
+     [test "X$PYTHON3" = X],
+     [NO_MLX5_DV="python3 was not found (install the package python3)"],
+     [AC_PREPROC_IFELSE(
+        [AC_LANG_SOURCE([[#include <infiniband/mlx5dv.h>]])], [],
+        [NO_MLX5_DV="infiniband/mlx5dv.h was not found (install the package libibverbs-dev)"])])
+   CPPFLAGS=$dpdkvdpa_save_CPPFLAGS
+   AS_IF([test "X$NO_MLX5_DV" = X],
+     [AC_MSG_RESULT([yes])],
+     [AC_MSG_RESULT([no: $NO_MLX5_DV])
+      AS_CASE([$with_mlx5_dv], [no|check], [],
+        [AC_MSG_ERROR([the personality mlx5-dv can not be built: $NO_MLX5_DV])])])
+   AM_CONDITIONAL([HAVE_MLX5_DV], [test "X$NO_MLX5_DV" = X])
+   AC_SUBST([NO_MLX5_DV])
+   AC_SUBST([MLX5_DV_CFLAGS])
+   AC_SUBST([MLX5_DV_ARCHIVES])])
+
 # DPDKVDPA_WARNINGS
 # -----------------
 AC_DEFUN([DPDKVDPA_WARNINGS],

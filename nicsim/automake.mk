@@ -103,6 +103,8 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-flow-modify.c \
 	nicsim/driver/nicsim-flow-pattern.c \
 	nicsim/driver/nicsim-flow-pattern.h \
+	nicsim/driver/nicsim-flow-trait.c \
+	nicsim/driver/nicsim-flow-trait.h \
 	nicsim/driver/nicsim-flow-tunnel.c \
 	nicsim/driver/nicsim-flow.c \
 	nicsim/driver/nicsim-flow.h \
@@ -113,6 +115,8 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-mem.h \
 	nicsim/driver/nicsim-mtr.c \
 	nicsim/driver/nicsim-mtr.h \
+	nicsim/driver/nicsim-personality.c \
+	nicsim/driver/nicsim-personality.h \
 	nicsim/driver/nicsim-port.c \
 	nicsim/driver/nicsim-port.h \
 	nicsim/driver/nicsim-probe.c \
@@ -131,9 +135,48 @@ nicsim_librte_net_nicsim_la_SOURCES = \
 	nicsim/driver/nicsim-vdpa.c \
 	nicsim/driver/nicsim-vdpa.h
 nicsim_librte_net_nicsim_la_CPPFLAGS = $(AM_CPPFLAGS) \
-	-I $(top_srcdir)/nicsim -I $(top_srcdir)/guest -D_GNU_SOURCE
+	-I $(top_srcdir)/nicsim -D_GNU_SOURCE \
+	-DNICSIM_NO_MLX5_DV='"$(NO_MLX5_DV)"'
 nicsim_librte_net_nicsim_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
 	$(DPDK_DRIVER_CFLAGS)
 nicsim_librte_net_nicsim_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
-nicsim_librte_net_nicsim_la_LIBADD = guest/libguest.la \
-	$(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
+nicsim_librte_net_nicsim_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
+
+# A personality of the driver, which finds it beside itself.  It is linked
+# with the archives of DPDK's mlx5 driver; nothing of them is seen outside.
+EXTRA_DIST += \
+	nicsim/personality/mlx5-autoconf \
+	nicsim/personality/mlx5-dv.map
+if HAVE_MLX5_DV
+pkglib_LTLIBRARIES += nicsim/nicsim-mlx5-dv.la
+endif
+nicsim_nicsim_mlx5_dv_la_SOURCES = \
+	nicsim/driver/nicsim-personality.h \
+	nicsim/personality/mlx5-dv.c \
+	nicsim/personality/mlx5-fake.c \
+	nicsim/personality/mlx5-fake.h \
+	nicsim/personality/mlx5-layout.c \
+	nicsim/personality/mlx5-order.c \
+	nicsim/personality/mlx5-order.h \
+	nicsim/personality/mlx5-world.c
+nodist_nicsim_nicsim_mlx5_dv_la_SOURCES = \
+	nicsim/personality/mlx5_autoconf.h
+nicsim_nicsim_mlx5_dv_la_CPPFLAGS = $(AM_CPPFLAGS) $(NICSIM_CPPFLAGS) \
+	-isystem $(top_builddir)/nicsim/personality
+nicsim_nicsim_mlx5_dv_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
+	$(DPDK_DRIVER_CFLAGS) $(MLX5_DV_CFLAGS)
+nicsim_nicsim_mlx5_dv_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
+	-shrext .so \
+	-Wl,--version-script=$(top_srcdir)/nicsim/personality/mlx5-dv.map
+nicsim_nicsim_mlx5_dv_la_LIBADD = $(MLX5_DV_ARCHIVES:%=-Wl,%) $(DPDK_LIBS)
+nicsim_nicsim_mlx5_dv_la_DEPENDENCIES = \
+	nicsim/personality/mlx5-dv.map $(MLX5_DV_ARCHIVES)
+# Its objects are compiled for nobody else, so they may wait for this.
+$(nicsim_nicsim_mlx5_dv_la_OBJECTS): nicsim/personality/mlx5_autoconf.h
+CLEANFILES += nicsim/personality/mlx5_autoconf.h
+nicsim/personality/mlx5_autoconf.h: nicsim/personality/mlx5-autoconf \
+    $(DPDK_HEADERS)/drivers/common/mlx5/linux/meson.build
+	$(AM_V_GEN)$(MKDIR_P) nicsim/personality && \
+	$(PYTHON3) $(top_srcdir)/nicsim/personality/mlx5-autoconf \
+	  $(DPDK_HEADERS)/drivers/common/mlx5/linux/meson.build $(CC) \
+	  > $@.tmp && mv $@.tmp $@

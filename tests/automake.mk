@@ -223,8 +223,11 @@ $(TESTSUITE): $(srcdir)/tests/package.m4 $(TESTSUITE_AT)
 	  $(srcdir)/tests/testsuite.at && mv $@.$$$$.tmp $@
 
 # The DPDK driver in stock programs.
-TESTSUITE_AT += tests/nicsim-driver.at tests/nicsim-driver-rules.at
-TESTSUITE_AT += tests/nicsim-ring.at
+TESTSUITE_AT += \
+	tests/nicsim-driver.at \
+	tests/nicsim-driver-rules.at \
+	tests/nicsim-personality.at \
+	tests/nicsim-ring.at
 EXTRA_DIST += tests/nicsim-frames
 check_PROGRAMS += tests/nicsim-ring
 tests_nicsim_ring_SOURCES = tests/nicsim-ring.c

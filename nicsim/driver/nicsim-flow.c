@@ -14,8 +14,10 @@
 #include <rte_errno.h>
 #include <rte_flow_driver.h>
 
+#include "nicsim-flow-trait.h"
 #include "nicsim-host.h"
 #include "nicsim-log.h"
+#include "nicsim-personality.h"
 #include "nicsim-port.h"
 #include "nicsim-util.h"
 
@@ -26,7 +28,17 @@ struct rte_flow {
     uint32_t items;                     /* NICSIM_ITEM_*. */
     uint32_t n_actions;
     bool counted;
+    struct nicsim_cache cache;
+    struct nicsim_twin *twin;           /* Its 'id' counts, if not NULL. */
+    uint64_t held;                      /* By the personality. */
 };
+
+/* The NIC's id of 'flow', or 0 if the NIC does not have it yet. */
+static uint64_t
+flow_id(const struct rte_flow *flow)
+{
+    return flow->twin ? nicsim_twin_id(flow->twin) : flow->id;
+}
 
 /* Refusing. */
 
@@ -176,7 +188,7 @@ refuse_dead(struct rte_flow_error *error)
 /* Making rules. */
 
 static int
-check_attr(const struct nicsim_port *port, const struct rte_flow_attr *attr,
+check_port(const struct nicsim_port *port, const struct rte_flow_attr *attr,
            struct rte_flow_error *error)
 {
     if (nicsim_port_is_dead(port)) {
@@ -192,6 +204,12 @@ check_attr(const struct nicsim_port *port, const struct rte_flow_attr *attr,
         return nicsim_flow_refuse(error, EINVAL, RTE_FLOW_ERROR_TYPE_ATTR,
                                   NULL, "there are no attributes");
     }
+    return 0;
+}
+
+static int
+check_attr(const struct rte_flow_attr *attr, struct rte_flow_error *error)
+{
     if (attr->egress) {
         return nicsim_flow_refuse(error, ENOTSUP,
                                   RTE_FLOW_ERROR_TYPE_ATTR_EGRESS, attr,
@@ -218,43 +236,93 @@ check_attr(const struct nicsim_port *port, const struct rte_flow_attr *attr,
     return 0;
 }
 
+/* Asks the personality of the NIC of 'port', which knows of rules of the
+ * switch only. */
+static int
+ask_personality(struct nicsim_port *port, uint32_t type,
+                const struct rte_flow_attr *attr,
+                const struct rte_flow_item pattern[],
+                const struct rte_flow_action actions[],
+                struct nicsim_personality_question *question,
+                struct rte_flow_error *error)
+{
+    memset(question, 0, sizeof *question);
+    if (!attr->transfer || !pattern || !actions) {
+        return 0;
+    }
+    question->port_id = port->dev->data->port_id;
+    question->create = type == NICSIM_RULE_CREATE;
+    question->started = port->dev->data->dev_started;
+    question->attr = attr;
+    question->pattern = pattern;
+    question->actions = actions;
+    return nicsim_personality_ask(port->vdev->personality, question, error);
+}
+
 /* Translates a rule and sends it to the device as a message of 'type', whose
- * reply is left in 'msg'. */
+ * reply is left in 'msg'.  Returns 0 or, with 'error' filled, a negative
+ * errno: -EEXIST only if all that is wrong is that the NIC has it already.
+ * '*held' is what the personality holds for the rule then, else 0. */
 static int
 send_rule(struct nicsim_port *port, uint32_t type,
           const struct rte_flow_attr *attr,
           const struct rte_flow_item pattern[],
           const struct rte_flow_action actions[], struct nicsim_msg *msg,
-          struct rte_flow_error *error)
+          uint64_t *held, struct rte_flow_error *error)
 {
     const struct rte_flow_action *origins[NICSIM_MAX_ACTIONS];
+    struct nicsim_personality *personality = port->vdev->personality;
+    struct nicsim_personality_question question;
     struct nicsim_rule *rule = &msg->rule.rule;
     int ret;
 
+    *held = 0;
     memset(msg, 0, sizeof *msg);
     msg->type = type;
     msg->rule.fn = port->fn;
-    ret = check_attr(port, attr, error);
+    ret = check_port(port, attr, error);
+    if (!ret) {
+        ret = ask_personality(port, type, attr, pattern, actions, &question,
+                              error);
+    }
     if (ret) {
         return ret;
     }
-    rule->group = attr->group;
-    rule->priority = attr->priority;
-    ret = nicsim_flow_parse_pattern(port, attr, pattern, rule, error);
+    ret = check_attr(attr, error);
+    if (!ret) {
+        rule->group = attr->group;
+        rule->priority = attr->priority;
+        ret = nicsim_flow_parse_pattern(port, attr, pattern, rule, error);
+    }
     if (!ret) {
         ret = nicsim_flow_parse_actions(port, attr, actions, rule, origins,
                                         error);
     }
     if (!ret) {
-        int code = nicsim_port_call(port, msg, NULL);
+        int code;
 
+        nicsim_trait_apply(nicsim_personality_traits(personality),
+                           question.drops, rule);
+        code = nicsim_port_call(port, msg, NULL);
         if (code) {
             ret = (nicsim_port_is_dead(port) ? refuse_dead(error)
                    : refuse_by_device(msg, code, attr, pattern, origins,
                                       error));
         }
     }
+    if (ret && ret != -EEXIST) {
+        nicsim_personality_release(personality, question.held);
+    } else {
+        *held = question.held;
+    }
     return ret;
+}
+
+/* Whether rules of 'port' that are there already are accepted. */
+static bool
+takes_twins(const struct nicsim_port *port)
+{
+    return nicsim_personality_traits(port->vdev->personality)->duplicates;
 }
 
 static int
@@ -263,10 +331,14 @@ flow_validate(struct rte_eth_dev *dev, const struct rte_flow_attr *attr,
               const struct rte_flow_action actions[],
               struct rte_flow_error *error)
 {
+    struct nicsim_port *port = dev->data->dev_private;
     struct nicsim_msg msg;
+    uint64_t held;
+    int ret;
 
-    return send_rule(dev->data->dev_private, NICSIM_RULE_VALIDATE, attr,
-                     pattern, actions, &msg, error);
+    ret = send_rule(port, NICSIM_RULE_VALIDATE, attr, pattern, actions, &msg,
+                    &held, error);
+    return ret == -EEXIST && takes_twins(port) ? 0 : ret;
 }
 
 static struct rte_flow *
@@ -279,6 +351,7 @@ flow_create(struct rte_eth_dev *dev, const struct rte_flow_attr *attr,
     struct nicsim_rule *rule;
     struct nicsim_msg msg;
     struct rte_flow *flow;
+    int ret;
 
     flow = nicsim_zalloc(sizeof *flow);
     if (!flow) {
@@ -286,20 +359,38 @@ flow_create(struct rte_eth_dev *dev, const struct rte_flow_attr *attr,
                            "out of memory");
         return NULL;
     }
-    if (send_rule(port, NICSIM_RULE_CREATE, attr, pattern, actions, &msg,
-                  error)) {
+    rule = &msg.rule.rule;
+    ret = send_rule(port, NICSIM_RULE_CREATE, attr, pattern, actions, &msg,
+                    &flow->held, error);
+    if (ret == -EEXIST && takes_twins(port)) {
+        flow->twin = nicsim_twin_create(port, rule);
+        /* The other one may be gone by now. */
+        nicsim_twins_wake(port);
+    }
+    if (ret && !flow->twin) {
+        nicsim_personality_release(port->vdev->personality, flow->held);
         free(flow);
         return NULL;
     }
-    rule = &msg.rule.rule;
     flow->id = msg.rule.id;
     flow->group = attr->group;
     flow->priority = attr->priority;
     flow->items = rule->items;
     flow->n_actions = rule->n_actions;
     flow->counted = rule->actions[0].type == NICSIM_ACT_COUNT;
+    nicsim_cache_init(&flow->cache);
     LIST_INSERT_HEAD(&port->flows, flow, node);
     return flow;
+}
+
+/* Frees 'flow', which the NIC does not have any more. */
+static void
+free_flow(struct nicsim_port *port, struct rte_flow *flow)
+{
+    nicsim_personality_release(port->vdev->personality, flow->held);
+    nicsim_twin_destroy(flow->twin);
+    LIST_REMOVE(flow, node);
+    free(flow);
 }
 
 static int
@@ -311,15 +402,15 @@ flow_destroy(struct rte_eth_dev *dev, struct rte_flow *flow,
     int code;
 
     msg.rule.fn = port->fn;
-    msg.rule.id = flow->id;
-    code = nicsim_port_call(port, &msg, NULL);
+    msg.rule.id = flow_id(flow);
+    code = msg.rule.id ? nicsim_port_call(port, &msg, NULL) : 0;
     if (code && code != ENOENT && !nicsim_port_is_dead(port)) {
         return nicsim_flow_refuse(error, code, RTE_FLOW_ERROR_TYPE_HANDLE,
                                   flow, "%s", device_text(&msg, code));
     }
     /* A rule that went with the NIC, or with the PF, is gone as well. */
-    LIST_REMOVE(flow, node);
-    free(flow);
+    free_flow(port, flow);
+    nicsim_twins_wake(port);
     return 0;
 }
 
@@ -330,9 +421,9 @@ free_flows(struct nicsim_port *port)
     struct rte_flow *flow;
 
     while ((flow = LIST_FIRST(&port->flows))) {
-        LIST_REMOVE(flow, node);
-        free(flow);
+        free_flow(port, flow);
     }
+    nicsim_twins_wake(port);
 }
 
 static int
@@ -376,15 +467,36 @@ query_device(struct nicsim_port *port, const struct rte_flow *flow,
     int code;
 
     msg.rule.fn = port->fn;
-    msg.rule.id = flow->id;
+    msg.rule.id = flow_id(flow);
     msg.rule.reset = reset;
-    code = nicsim_port_call(port, &msg, NULL);
+    code = msg.rule.id ? nicsim_port_call(port, &msg, NULL) : 0;
     if (code) {
         return nicsim_flow_refuse(error, code, RTE_FLOW_ERROR_TYPE_HANDLE,
                                   flow, "%s", device_text(&msg, code));
     }
     *counter = msg.rule.counter;
     return 0;
+}
+
+/* As query_device(), with counters as old as the NIC's are. */
+static int
+query_cache(struct nicsim_port *port, struct rte_flow *flow, bool reset,
+            struct nicsim_counter *counter, struct rte_flow_error *error)
+{
+    uint32_t period = nicsim_cache_period(port);
+    int ret = 0;
+
+    if (!period) {
+        return query_device(port, flow, reset, counter, error);
+    }
+    if (nicsim_cache_is_old(&flow->cache, period)) {
+        ret = query_device(port, flow, false, counter, error);
+        if (!ret) {
+            nicsim_cache_set(&flow->cache, counter);
+        }
+    }
+    *counter = nicsim_cache_read(&flow->cache, reset);
+    return ret;
 }
 
 static int
@@ -413,7 +525,7 @@ flow_query(struct rte_eth_dev *dev, struct rte_flow *flow,
                                   "action count: the rule has none");
     }
     query = data;
-    ret = query_device(port, flow, query->reset, &counter, error);
+    ret = query_cache(port, flow, query->reset, &counter, error);
     if (!ret) {
         query->hits_set = 1;
         query->bytes_set = 1;
@@ -471,8 +583,8 @@ dump_flow(struct nicsim_port *port, const struct rte_flow *flow, FILE *file,
     if (!ret) {
         fprintf(file, "rule %"PRIu64": function %#x group %u priority %u "
                 "items %#x actions %u packets %"PRIu64" bytes %"PRIu64"\n",
-                flow->id, port->fn, flow->group, flow->priority, flow->items,
-                flow->n_actions, counter.packets, counter.bytes);
+                flow_id(flow), port->fn, flow->group, flow->priority,
+                flow->items, flow->n_actions, counter.packets, counter.bytes);
     }
     return ret;
 }

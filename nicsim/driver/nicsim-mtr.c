@@ -17,6 +17,8 @@
 #include <rte_mtr_driver.h>
 
 #include "nicsim-flow.h"
+#include "nicsim-log.h"
+#include "nicsim-personality.h"
 #include "nicsim-port.h"
 #include "nicsim-util.h"
 
@@ -405,6 +407,12 @@ mtr_create(struct rte_eth_dev *dev, uint32_t id, struct rte_mtr_params *params,
             meter->policy = policy;
             profile->object.n_users++;
             policy->object.n_users++;
+            if (nicsim_personality_add_meter(port->vdev->personality,
+                                             dev->data->port_id, id)) {
+                NICSIM_LOG(WARNING, "%s: the personality does not know "
+                           "meter %u: rules with it will be refused",
+                           nicsim_port_name(port), id);
+            }
         } else if (!ret) {
             call(port, NICSIM_METER_DESTROY, &msg, NULL);
             ret = -ENOMEM;
@@ -441,6 +449,11 @@ update_meter(struct nicsim_port *port, struct meter *meter,
 static void
 drop_meter(struct meter *meter)
 {
+    const struct nicsim_port *port = meter->object.port;
+
+    nicsim_personality_remove_meter(port->vdev->personality,
+                                    port->dev->data->port_id,
+                                    meter->object.id);
     meter->profile->object.n_users--;
     meter->policy->object.n_users--;
     delete(meter);

@@ -17,6 +17,7 @@
 #include "nicsim-ethdev.h"
 #include "nicsim-host.h"
 #include "nicsim-log.h"
+#include "nicsim-personality.h"
 #include "nicsim-rxtx.h"
 
 const char *
@@ -272,6 +273,14 @@ nicsim_port_create(struct nicsim_vdev *vdev, uint32_t fn, int min_id,
         dev->data->backer_port_id = dev->data->port_id;
     }
     nicsim_port_update_link(port);
+    error = nicsim_personality_add_port(
+        vdev->personality, dev->data->port_id,
+        nicsim_port_kind(port) == NICSIM_FN_PF, NICSIM_FN_INDEX(fn));
+    if (error) {
+        nicsim_port_shut(port);
+        dev->data->mac_addrs = NULL;
+        goto error;
+    }
     *portp = port;
     return 0;
 

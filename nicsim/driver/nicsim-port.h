@@ -30,6 +30,7 @@
 #include "hw.h"
 
 struct nicsim_host;
+struct nicsim_personality;
 struct nicsim_vdpa;
 struct rte_eth_dev;
 struct rte_flow;
@@ -58,6 +59,9 @@ struct nicsim_vdev {
     struct nicsim_port *ports[1 + NICSIM_MAX_VFS];
 
     struct nicsim_vdpa *vdpa;           /* Of a VF, if probed as such. */
+    struct nicsim_personality *personality;     /* Of a PF; NULL: ideal. */
+    char *spec;                         /* What it was made of; NULL: it was
+                                         * not chosen yet. */
 };
 
 struct nicsim_port {

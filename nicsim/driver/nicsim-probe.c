@@ -4,7 +4,8 @@
  * Plugging: from devargs to ethdevs, and back
  * ===========================================
  *
- *     net_nicsim<N>[,nic=SOCKET][,representor=LIST]    PF and representors
+ *     net_nicsim<N>[,nic=SOCKET][,representor=LIST][,personality=NAME...]
+ *                                                      PF and representors
  *     net_nicsim<N>_vf<I>[,nic=SOCKET]                 a VF
  *     net_nicsim<N>_vf<I>,class=vdpa[,nic=SOCKET]      a VF's vDPA device
  *
@@ -49,6 +50,7 @@
 
 #include "nicsim-host.h"
 #include "nicsim-log.h"
+#include "nicsim-personality.h"
 #include "nicsim-port.h"
 #include "nicsim-util.h"
 #include "nicsim-vdpa.h"
@@ -57,6 +59,9 @@
 #define ARG_NIC "nic"
 #define ARG_REPRESENTOR "representor"
 #define ARG_CLASS "class"
+#define ARG_PERSONALITY "personality"
+/* Parameters of personalities, which know what they may be. */
+#define PERSONALITY_ARGS "card", "dv_xmeta_en", "flex_profile", "rdma_core"
 
 RTE_LOG_REGISTER(nicsim_logtype, pmd.net.nicsim, NOTICE);
 
@@ -116,6 +121,8 @@ parse_name(const char *name, unsigned int *nic, bool *is_vf, unsigned int *vf)
 /* What devargs ask for. */
 struct request {
     char *path;                             /* Malloc'd; NULL: the default. */
+    char personality[NICSIM_TEXT_LEN];      /* With parameters; "": the
+                                             * NIC's default. */
     bool vdpa;                              /* A vDPA device, no ethdev. */
     bool representors[NICSIM_MAX_VFS];
     char bad[64];                           /* What can not be, or "". */
@@ -129,6 +136,30 @@ parse_nic(const char *key __rte_unused, const char *value, void *request_)
     free(request->path);
     request->path = value && *value ? nicsim_strdup(value) : NULL;
     return request->path ? 0 : -1;
+}
+
+/* Collects personality= and what belongs to it, in the order of 'kvargs'.
+ * Returns false if it is too long or has no name. */
+static bool
+parse_personality(const struct rte_kvargs *kvargs, struct request *request)
+{
+    static const char *const keys[] = { PERSONALITY_ARGS };
+    const char *name = rte_kvargs_get(kvargs, ARG_PERSONALITY);
+    char *spec = request->personality;
+    size_t size = sizeof request->personality;
+    size_t n = snprintf(spec, size, "%s", name ? name : "");
+
+    for (size_t i = 0; i < RTE_DIM(keys) && n < size; i++) {
+        const char *value = rte_kvargs_get(kvargs, keys[i]);
+
+        if (value && !name) {
+            return false;
+        }
+        if (value) {
+            n += snprintf(spec + n, size - n, ",%s=%s", keys[i], value);
+        }
+    }
+    return n < size;
 }
 
 static int
@@ -201,7 +232,8 @@ parse_args(const char *name, const char *args, bool is_vf,
            struct request *request)
 {
     static const char *const pf_keys[] = {
-        ARG_NIC, ARG_REPRESENTOR, ARG_CLASS, NULL
+        ARG_NIC, ARG_REPRESENTOR, ARG_CLASS, ARG_PERSONALITY,
+        PERSONALITY_ARGS, NULL
     };
     static const char *const vf_keys[] = { ARG_NIC, ARG_CLASS, NULL };
     struct rte_kvargs *kvargs;
@@ -213,7 +245,8 @@ parse_args(const char *name, const char *args, bool is_vf,
         NICSIM_LOG(ERR, "%s: could not parse \"%s\": a %s takes %s", name,
                    args, is_vf ? "VF" : "PF",
                    is_vf ? "nic= and class= only"
-                   : "nic= and representor= only");
+                   : "nic=, representor=, personality= and the "
+                   "personality's parameters only");
         return EINVAL;
     }
     if (rte_kvargs_process(kvargs, ARG_CLASS, parse_class, request)) {
@@ -225,6 +258,10 @@ parse_args(const char *name, const char *args, bool is_vf,
         error = ENOTSUP;
     } else if (rte_kvargs_process(kvargs, ARG_NIC, parse_nic, request)) {
         NICSIM_LOG(ERR, "%s: nic= wants the path of a socket", name);
+        error = EINVAL;
+    } else if (!parse_personality(kvargs, request)) {
+        NICSIM_LOG(ERR, "%s: parameters of a personality want personality=, "
+                   "and less than %d characters", name, NICSIM_TEXT_LEN);
         error = EINVAL;
     }
     rte_kvargs_free(kvargs);
@@ -437,6 +474,8 @@ nicsim_vdev_forget(struct nicsim_vdev *vdev, struct nicsim_port *port)
         }
     }
     pthread_mutex_unlock(&vdevs_mutex);
+    nicsim_personality_remove_port(vdev->personality,
+                                   port->dev->data->port_id);
     if (nicsim_port_kind(port) == NICSIM_FN_PF) {
         set_backers(vdev);
         if (others && !vdev->removing) {
@@ -487,6 +526,42 @@ fill_vf(struct nicsim_vdev *vdev, const struct request *request)
             : add_port(vdev, 0, NICSIM_FN(NICSIM_FN_VF, vdev->vf)));
 }
 
+/* Gives the PF 'vdev', which has no ports yet, the personality that 'request'
+ * or else the NIC wants. */
+static int
+choose_personality(struct nicsim_vdev *vdev, const struct nicsim_host *host,
+                   const struct request *request)
+{
+    const char *name = rte_vdev_device_name(vdev->dev);
+    const char *spec = (request->personality[0] ? request->personality
+                        : host->personality);
+
+    if (vdev->spec) {
+        /* Other devargs may come later, and need not say it again. */
+        if (request->personality[0]
+            && strcmp(request->personality, vdev->spec)) {
+            NICSIM_LOG(ERR, "%s: has the personality %s already", name,
+                       vdev->spec);
+            return EBUSY;
+        }
+        return 0;
+    }
+    vdev->spec = nicsim_strdup(spec);
+    return (vdev->spec
+            ? nicsim_personality_create(name, spec, &vdev->personality)
+            : ENOMEM);
+}
+
+/* Frees 'vdev', which has no ports any more. */
+static void
+free_vdev(struct nicsim_vdev *vdev)
+{
+    nicsim_personality_destroy(vdev->personality);
+    free(vdev->spec);
+    free(vdev->path);
+    free(vdev);
+}
+
 /* Creates the ports of 'vdev' that 'args' ask for and that are missing.
  * Returns 0, or a positive errno after logging why; the ports that could be
  * created are there even so. */
@@ -517,6 +592,10 @@ fill_vdev(struct nicsim_vdev *vdev, const char *args, struct request *request)
         NICSIM_LOG(ERR, "%s: \"%s\": %s (the NIC has %u VFs)",
                    name, args, request->bad, host->n_vfs);
         error = ENODEV;
+        goto out;
+    }
+    error = choose_personality(vdev, host, request);
+    if (error) {
         goto out;
     }
     if (!vdev->ports[0]) {
@@ -616,8 +695,7 @@ nicsim_probe(struct rte_vdev_device *dev)
     error = fill_vdev(vdev, args, &request);
     if (error) {
         remove_ports(vdev);
-        free(vdev->path);
-        free(vdev);
+        free_vdev(vdev);
         return -error;
     }
     pthread_mutex_lock(&vdevs_mutex);
@@ -658,8 +736,7 @@ nicsim_remove(struct rte_vdev_device *dev)
     pthread_mutex_lock(&vdevs_mutex);
     LIST_REMOVE(vdev, node);
     pthread_mutex_unlock(&vdevs_mutex);
-    free(vdev->path);
-    free(vdev);
+    free_vdev(vdev);
     return 0;
 }
 
@@ -709,7 +786,8 @@ RTE_PMD_REGISTER_VDEV(net_nicsim, nicsim_driver);
 RTE_PMD_REGISTER_PARAM_STRING(net_nicsim,
                               ARG_NIC "=<path> "
                               ARG_CLASS "=<eth|vdpa> "
-                              ARG_REPRESENTOR "=<list of VFs>");
+                              ARG_REPRESENTOR "=<list of VFs> "
+                              ARG_PERSONALITY "=<name>");
 
 RTE_INIT(nicsim_hook_into_scan)
 {

@@ -7,6 +7,7 @@ dist_doc_DATA += \
 	Documentation/nicsim.md \
 	Documentation/offload.md \
 	Documentation/performance.md \
+	Documentation/real-nics.md \
 	Documentation/testing.md \
 	Documentation/threat-model.md \
 	Documentation/vdpa.md

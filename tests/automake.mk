@@ -175,6 +175,19 @@ offload-doc: tests/test-offload
 	rm offload-doc.tmp
 .PHONY: offload-doc
 
+# Asks NICs' drivers about the provider's rules, and writes the table of
+# Documentation/real-nics.md anew.
+EXTRA_DIST += tests/offload-forms tests/offload-verdicts
+nic-doc: all tests/test-offload
+	$(AM_V_GEN)$(PYTHON3) $(srcdir)/tests/offload-verdicts --build . \
+	  > nic-doc.tmp && \
+	sed -e '/^<!-- begin: offload-verdicts/,/^<!-- end/{' \
+	    -e '/^<!-- begin/r nic-doc.tmp' -e '/^<!--/!d' -e '}' \
+	    $(srcdir)/Documentation/real-nics.md > nic-doc.new && \
+	mv nic-doc.new $(srcdir)/Documentation/real-nics.md && \
+	rm nic-doc.tmp
+.PHONY: nic-doc
+
 TESTSUITE_AT += tests/bench.at
 
 TESTSUITE = $(srcdir)/tests/testsuite

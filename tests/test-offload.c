@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) 2026 The ovs-dpdkvdpa authors
  *
- * Prints what the offload provider makes of megaflows, without a NIC. */
+ * Prints what the offload provider makes of megaflows, without a NIC, and asks
+ * a NIC what it says to that. */
 
 #include <config.h>
 
@@ -10,6 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_flow.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+#include <rte_mtr.h>
 
 #include "flow.h"
 #include "netdev.h"
@@ -95,7 +104,8 @@ static const struct offload_actions_ops ops = {
     .userspace = resolve_userspace,
 };
 
-/* A tunnel port, as "vxlan", "geneve" or "gre" has it. */
+/* A tunnel port, as "vxlan", "geneve" or "gre" has it, which has the name of
+ * its type. */
 static struct netdev *
 open_tunnel(const char *type)
 {
@@ -103,10 +113,12 @@ open_tunnel(const char *type)
     struct smap args;
     char *error = NULL;
 
-    tnl_conf_seq = seq_create();
-    ovs_router_init();
-    netdev_vport_tunnel_register();
-    if (netdev_open("tunnel", type, &netdev)) {
+    if (!tnl_conf_seq) {
+        tnl_conf_seq = seq_create();
+        ovs_router_init();
+        netdev_vport_tunnel_register();
+    }
+    if (netdev_open(type, type, &netdev)) {
         ovs_fatal(0, "%s: no such tunnel", type);
     }
     smap_init(&args);
@@ -216,46 +228,228 @@ add_masks(struct flow_wildcards *wc, const char *fields)
     free(copy);
 }
 
-/* Prints "flow create ..." or "refused: CODE: SENTENCE[: WORDS]".  A megaflow
- * of a tunnel, of type 'tunnel' if that is nonnull, enters by ethdev 1.
- * 'fields' are matched, too. */
+/* What the provider makes of a megaflow. */
+struct translation {
+    struct match match;
+    struct ofpbuf actions;              /* Open vSwitch's. */
+    struct offload_match om;
+    struct offload_actions oa;
+    struct rte_flow_attr attr;
+    uint16_t port_id;                   /* On which the rule is made. */
+    struct offload_refusal refusal;
+};
+
+/* Translates a megaflow into 't', which is not uninitialized: the process is
+ * short.  One of a tunnel, of type 'tunnel' if that is nonnull, enters by
+ * ethdev 'tunnel_port'.  'fields' are matched, too.  Returns false if it is
+ * refused. */
+static bool
+translate(struct translation *t, const char *flow_s, const char *actions_s,
+          unsigned int forms, const char *tunnel, uint16_t tunnel_port,
+          const char *fields)
+{
+    struct offload_match_params params = { .forms = forms };
+
+    parse_match(flow_s, &t->match);
+    add_masks(&t->match.wc, fields);
+    ofpbuf_init(&t->actions, 0);
+    parse_actions(actions_s, &t->actions);
+    t->port_id = odp_to_u32(t->match.flow.in_port.odp_port);
+    if (tunnel) {
+        t->port_id = tunnel_port;
+        params.tunnel = open_tunnel(tunnel);
+    }
+    params.port_id = t->port_id;
+    offload_rule_attr(&t->attr, (t->match.flow.recirc_id
+                                 ? 100 + t->match.flow.recirc_id : 0));
+    return (offload_match_init(&t->om, &t->match, &params, &t->refusal)
+            && offload_actions_init(&t->oa, t->actions.data, t->actions.size,
+                                    &t->om, forms, &ops, NULL,
+                                    &t->refusal));
+}
+
+/* Prints "flow create ..." or "refused: CODE: SENTENCE[: WORDS]". */
 static void
 print_megaflow(const char *flow_s, const char *actions_s, unsigned int forms,
                const char *tunnel, const char *fields)
 {
-    struct offload_match_params params = { .forms = forms };
-    struct offload_refusal refusal;
-    struct offload_actions oa;
-    struct offload_match om;
-    struct ofpbuf actions;
-    struct match match;
+    struct translation t;
 
-    parse_match(flow_s, &match);
-    add_masks(&match.wc, fields);
-    ofpbuf_init(&actions, 0);
-    parse_actions(actions_s, &actions);
-    params.port_id = odp_to_u32(match.flow.in_port.odp_port);
-    if (tunnel) {
-        params.port_id = 1;
-        params.tunnel = open_tunnel(tunnel);
-    }
-    if (offload_match_init(&om, &match, &params, &refusal)
-        && offload_actions_init(&oa, actions.data, actions.size, &om, forms,
-                                &ops, NULL, &refusal)) {
+    if (translate(&t, flow_s, actions_s, forms, tunnel, 1, fields)) {
         struct ds s = DS_EMPTY_INITIALIZER;
-        struct rte_flow_attr attr;
 
-        offload_rule_attr(&attr, (match.flow.recirc_id
-                                  ? 100 + match.flow.recirc_id : 0));
-        offload_rule_format(&s, params.port_id, &attr, om.items, oa.actions);
+        offload_rule_format(&s, t.port_id, &t.attr, t.om.items, t.oa.actions);
         puts(ds_cstr(&s));
         ds_destroy(&s);
     } else {
-        printf("refused: %s: %s%s%s\n", offload_refusal_code(refusal.code),
-               offload_refusal_sentence(refusal.code),
-               refusal.words[0] ? ": " : "", refusal.words);
+        printf("refused: %s: %s%s%s\n", offload_refusal_code(t.refusal.code),
+               offload_refusal_sentence(t.refusal.code),
+               t.refusal.words[0] ? ": " : "", t.refusal.words);
     }
-    ofpbuf_uninit(&actions);
+}
+
+/* Asking a NIC.
+ *
+ * Its ethdev 0 is the uplink, the others are representors.  Each rule is
+ * validated, created and destroyed, so that none depends on another. */
+
+/* The words of a driver, without what would be part of a line. */
+static void
+print_error(const char *when, const struct rte_flow_error *error)
+{
+    printf("%s: %s (%s)\n", when, error->message ? error->message : "",
+           rte_errno == ENOTSUP ? "ENOTSUP" : rte_errno == EINVAL ? "EINVAL"
+           : rte_errno == ENOMEM ? "ENOMEM" : ovs_strerror(rte_errno));
+}
+
+static void
+ask_rule(const char *words, uint16_t port_id,
+         const struct rte_flow_attr *attr, const struct rte_flow_item *items,
+         const struct rte_flow_action *actions)
+{
+    struct rte_flow_error error = { .message = NULL };
+    struct rte_flow *flow;
+
+    printf("%s\t", words);
+    if (rte_flow_validate(port_id, attr, items, actions, &error)) {
+        print_error("refused", &error);
+        return;
+    }
+    flow = rte_flow_create(port_id, attr, items, actions, &error);
+    if (!flow) {
+        print_error("refused when made", &error);
+        return;
+    }
+    puts("accepted");
+    rte_flow_destroy(port_id, flow, &error);
+}
+
+/* The rule of a group for what no other one matches, as
+ * offload_rule_create_miss() has it. */
+static void
+ask_miss(const char *words)
+{
+    struct rte_flow_item_ethdev port = { .port_id = 1 };
+    struct rte_flow_item_ethdev mask = { .port_id = UINT16_MAX };
+    struct rte_flow_item items[] = {
+        { .type = RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, .spec = &port,
+          .mask = &mask },
+        { .type = RTE_FLOW_ITEM_TYPE_END },
+    };
+    struct rte_flow_action_mark mark = { .id = 300 };
+    struct rte_flow_action_ethdev ethdev = { .port_id = 1 };
+    struct rte_flow_action actions[] = {
+        { .type = RTE_FLOW_ACTION_TYPE_MARK, .conf = &mark },
+        { .type = RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR, .conf = &ethdev },
+        { .type = RTE_FLOW_ACTION_TYPE_END },
+    };
+    struct rte_flow_attr attr;
+
+    offload_rule_attr(&attr, 101);
+    attr.priority = 1;
+    ask_rule(words, 1, &attr, items, actions);
+}
+
+/* Makes meter 201, on the uplink as the provider does. */
+static void
+make_meter(void)
+{
+    struct rte_flow_action none = { .type = RTE_FLOW_ACTION_TYPE_END };
+    struct rte_flow_action drop[] = {
+        { .type = RTE_FLOW_ACTION_TYPE_DROP },
+        { .type = RTE_FLOW_ACTION_TYPE_END },
+    };
+    struct rte_mtr_meter_policy_params policy = {
+        .actions = { &none, &none, drop },
+    };
+    struct rte_mtr_meter_profile profile = {
+        .alg = RTE_MTR_SRTCM_RFC2697,
+        .srtcm_rfc2697 = { .cir = 125000, .cbs = 12500 },
+    };
+    struct rte_mtr_params params = {
+        .meter_profile_id = 1, .meter_policy_id = 1, .meter_enable = 1,
+    };
+    struct rte_mtr_error error;
+
+    if (rte_mtr_meter_policy_add(0, 1, &policy, &error)
+        || rte_mtr_meter_profile_add(0, 1, &profile, &error)
+        || rte_mtr_create(0, 201, &params, 1, &error)) {
+        ovs_fatal(0, "no meter: %s", error.message);
+    }
+}
+
+static void
+start_ports(void)
+{
+    static const struct rte_eth_conf conf;
+    struct rte_mempool *pool;
+    uint16_t id;
+
+    pool = rte_pktmbuf_pool_create("ask", 1023, 0, 0,
+                                   RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    RTE_ETH_FOREACH_DEV (id) {
+        if (!pool || rte_eth_dev_configure(id, 1, 1, &conf)
+            || rte_eth_rx_queue_setup(id, 0, 64, SOCKET_ID_ANY, NULL, pool)
+            || rte_eth_tx_queue_setup(id, 0, 64, SOCKET_ID_ANY, NULL)
+            || rte_eth_dev_start(id)) {
+            ovs_fatal(0, "ethdev %d can't be started", id);
+        }
+    }
+}
+
+/* Asks the NIC that the arguments for EAL bring up about each form in stdin:
+ * "WORDS | TUNNEL | MEGAFLOW | ACTIONS", where TUNNEL may be missing, and
+ * MEGAFLOW "miss".  Prints "WORDS<tab>VERDICT".  Lines that begin with "#" are
+ * printed as they are. */
+static void
+ask_nic(int argc, char *argv[])
+{
+    struct ds line = DS_EMPTY_INITIALIZER;
+
+    if (rte_eal_init(argc, argv) < 0) {
+        ovs_fatal(0, "EAL: %s", rte_strerror(rte_errno));
+    }
+    start_ports();
+    make_meter();
+    while (!ds_get_line(&line, stdin)) {
+        struct translation t;
+        char *save = NULL;
+        char *words, *tunnel, *flow_s, *actions_s;
+
+        if (!line.length || *ds_cstr(&line) == '#') {
+            puts(ds_cstr(&line));
+            continue;
+        }
+        words = strtok_r(ds_cstr(&line), "|", &save);
+        tunnel = strtok_r(NULL, "|", &save);
+        flow_s = strtok_r(NULL, "|", &save);
+        actions_s = strtok_r(NULL, "|", &save);
+        if (!actions_s) {
+            ovs_fatal(0, "%s: not a form", words);
+        }
+        words = xstrdup(words);
+        words[strcspn(words, "\n")] = '\0';
+        while (*words && words[strlen(words) - 1] == ' ') {
+            words[strlen(words) - 1] = '\0';
+        }
+        tunnel += strspn(tunnel, " ");
+        tunnel[strcspn(tunnel, " ")] = '\0';
+        flow_s += strspn(flow_s, " ");
+        flow_s[strcspn(flow_s, " ")] = '\0';
+        actions_s += strspn(actions_s, " ");
+        if (!strcmp(flow_s, "miss")) {
+            ask_miss(words);
+        } else if (translate(&t, flow_s, actions_s, 0,
+                             *tunnel ? tunnel : NULL, 0, "")) {
+            ask_rule(words, t.port_id, &t.attr, t.om.items, t.oa.actions);
+        } else {
+            printf("%s\tnot asked: %s\n", words,
+                   offload_refusal_code(t.refusal.code));
+        }
+        free(words);
+    }
+    ds_destroy(&line);
+    rte_eal_cleanup();
 }
 
 /* Checks that codes and sentences are fit to be shown, and lists them. */
@@ -335,6 +529,8 @@ main(int argc, char *argv[])
         print_megaflow(argv[3], argv[4], 0, argv[2], "");
     } else if (argc == 5 && !strcmp(argv[1], "print-fields")) {
         print_megaflow(argv[3], argv[4], 0, NULL, argv[2]);
+    } else if (argc >= 2 && !strcmp(argv[1], "ask")) {
+        ask_nic(argc - 1, argv + 1);
     } else if (argc == 2 && !strcmp(argv[1], "refusals")) {
         list_refusals();
     } else if (argc == 2 && !strcmp(argv[1], "support")) {
@@ -344,7 +540,8 @@ main(int argc, char *argv[])
                 " | print-form FORMS MEGAFLOW ACTIONS"
                 " | print-tunnel TYPE MEGAFLOW ACTIONS"
                 " | print-fields FIELD,... MEGAFLOW ACTIONS"
-                " | refusals | support\n",
+                " | refusals | support"
+                " | ask [EAL-ARGUMENT...] < FORMS\n",
                 program_name);
         return EXIT_FAILURE;
     }

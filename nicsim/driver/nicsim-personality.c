@@ -17,10 +17,8 @@
 #include "nicsim-log.h"
 #include "nicsim-util.h"
 
-/* Why there is no mlx5-dv, for who asks for it. */
-#ifndef NICSIM_NO_MLX5_DV
-#define NICSIM_NO_MLX5_DV "its file is missing"
-#endif
+/* Why configure could not have mlx5-dv built, or "". */
+static const char no_mlx5_dv[] = NICSIM_NO_MLX5_DV;
 
 struct nicsim_personality {
     const struct nicsim_personality_class *class;
@@ -73,8 +71,8 @@ load_class(const char *who, const char *name,
         return EINVAL;
     }
     if (access(path, R_OK)) {
-        NICSIM_LOG(ERR, "%s: the personality mlx5-dv was not built: %s", who,
-                   NICSIM_NO_MLX5_DV);
+        NICSIM_LOG(ERR, "%s: there is no personality mlx5-dv: %s", who,
+                   no_mlx5_dv[0] ? no_mlx5_dv : "its file is missing");
         return ENOTSUP;
     }
     /* Words of its refusals, and what it keeps per thread, outlive the last

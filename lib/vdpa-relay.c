@@ -341,8 +341,8 @@ choose_pair__(uint32_t enabled, unsigned int queue, unsigned int n_rxq)
 
 /* Returns the queue pair of the guest of 'conn' whose virtqueue is to have
  * what is meant for 'queue': that itself if the guest enabled it, otherwise
- * one of the same share if possible, or any.  Returns NO_PAIR if the guest takes
- * nothing. */
+ * one of the same share if possible, or any.  Returns NO_PAIR if the guest
+ * takes nothing. */
 static inline unsigned int
 choose_pair(const struct vdpa_vhost_conn *conn, unsigned int queue,
             unsigned int n_rxq)

@@ -122,10 +122,13 @@ has_step(const char *list, const char *step)
 {
     size_t len = strlen(step);
 
-    for (const char *s = list; (s = strstr(s, step)) != NULL; s += len) {
-        if ((s == list || s[-1] == '+') && (!s[len] || s[len] == '+')) {
+    while (*list) {
+        size_t n = strcspn(list, "+");
+
+        if (n == len && !strncmp(list, step, n)) {
             return 1;
         }
+        list += list[n] ? n + 1 : n;
     }
     return 0;
 }

@@ -524,7 +524,7 @@ main(int argc, char *argv[])
         || rte_eth_dev_get_port_by_name("net_nicsim0_vf0", &tx_port)) {
         die("not enough memory, or no VF");
     }
-    RTE_ETH_FOREACH_DEV(rx_port) {
+    RTE_ETH_FOREACH_DEV (rx_port) {
         struct rte_eth_dev_info info;
 
         rte_eth_dev_info_get(rx_port, &info);

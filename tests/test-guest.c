@@ -35,6 +35,13 @@
 #include "guest-file.h"
 #include "guest-sigbus.h"
 
+/* Files of the kernel. */
+#define DEV_SHM "/dev/shm"
+#define PROC_EXE "/proc/self/exe"
+#define PROC_MAPS "/proc/self/maps"
+#define DEV_NULL "/dev/null"
+#define DEV_ZERO "/dev/zero"
+
 #define PATIENCE 30             /* In seconds. */
 #define MIB (1u << 20)
 
@@ -112,7 +119,7 @@ test_files(const char *path)
     fd = memfd_create("a", MFD_HUGETLB);
     CHECK(fd < 0 || guest_file_is_memory(fd));
     close(fd);
-    fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
+    fd = open(DEV_SHM, O_TMPFILE | O_RDWR, 0600);
     CHECK(fd < 0 || guest_file_is_memory(fd));
     close(fd);
 
@@ -124,11 +131,11 @@ test_files(const char *path)
     /* Others. */
     for (int i = 0; i < 9; i++) {
         switch (i) {
-        case 0: fd = open("/proc/self/exe", O_RDONLY); break;
-        case 1: fd = open("/proc/self/maps", O_RDONLY); break;
-        case 2: fd = open("/dev/null", O_RDWR); break;
-        case 3: fd = open("/dev/zero", O_RDWR); break;
-        case 4: fd = open("/dev/shm", O_RDONLY | O_DIRECTORY); break;
+        case 0: fd = open(PROC_EXE, O_RDONLY); break;
+        case 1: fd = open(PROC_MAPS, O_RDONLY); break;
+        case 2: fd = open(DEV_NULL, O_RDWR); break;
+        case 3: fd = open(DEV_ZERO, O_RDWR); break;
+        case 4: fd = open(DEV_SHM, O_RDONLY | O_DIRECTORY); break;
         case 5: fd = timerfd_create(CLOCK_MONOTONIC, 0); break;
         case 6: CHECK(!pipe(pair)); fd = pair[0]; break;
         case 7:
@@ -147,7 +154,7 @@ test_files(const char *path)
     CHECK(!guest_file_is_memory(-1) && !guest_file_is_eventfd(-1));
 
     /* What is not to be opened has no size to be asked for. */
-    fd = open("/dev/shm", O_PATH);
+    fd = open(DEV_SHM, O_PATH);
     CHECK(!guest_file_is_memory(fd) && !guest_file_is_eventfd(fd));
     close(fd);
 
@@ -321,7 +328,7 @@ test_call_race(void)
 static int
 count_maps(const char *text)
 {
-    FILE *maps = fopen("/proc/self/maps", "r");
+    FILE *maps = fopen(PROC_MAPS, "r");
     char line[512];
     int n = 0;
 
@@ -481,7 +488,7 @@ confine(unsigned int flags, size_t len)
 
         /* A system call gives no signal. */
         CHECK(!ftruncate(other.fd, 0));
-        CHECK(read(open("/dev/zero", O_RDONLY), other.map, 1) < 0
+        CHECK(read(open(DEV_ZERO, O_RDONLY), other.map, 1) < 0
               && errno == EFAULT);
         CHECK(!guest_sigbus_is_broken(&other.guest));
         memory_unmap(&m);
@@ -866,7 +873,7 @@ fault_expected(void)
     /* Another of its mappings, with no descriptor left to look for it. */
     map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, foreign_fd, 0);
     CHECK(map != MAP_FAILED);
-    while (open("/dev/null", O_RDONLY) >= 0) {
+    while (open(DEV_NULL, O_RDONLY) >= 0) {
         continue;
     }
     touch(map);

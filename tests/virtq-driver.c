@@ -230,14 +230,16 @@ driver_take_used(struct driver *d, unsigned int *idp, uint32_t *lenp)
         struct vring_packed_desc *ring = driver_ptr(d, d->desc);
         uint16_t flags = __atomic_load_n(&ring[d->used].flags,
                                          __ATOMIC_ACQUIRE);
+        uint16_t id;
 
         if (!!(flags & USED_FLAG) != d->used_wrap
             || !!(flags & AVAIL_FLAG) != d->used_wrap) {
             return false;
         }
-        *idp = ring[d->used].id;
+        id = ring[d->used].id;
+        *idp = id;
         *lenp = ring[d->used].len;
-        d->used += d->counts[*idp];
+        d->used += d->counts[id];
         if (d->used >= d->size) {
             d->used -= d->size;
             d->used_wrap = !d->used_wrap;

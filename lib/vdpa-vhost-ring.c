@@ -16,8 +16,6 @@
 
 VLOG_DEFINE_THIS_MODULE(vdpa_vhost_ring);
 
-static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
-
 /* Has the port of 'vhost' look at it. */
 void
 vdpa_vhost_tell(struct vdpa_vhost *vhost)
@@ -103,11 +101,11 @@ vdpa_vhost_warn_ring(struct vdpa_vhost *vhost, unsigned int i)
     }
     atomic_or(&vhost->told_stopped, vdpa_ring_bit(i), &told);
     if (!(told & vdpa_ring_bit(i))) {
-        VLOG_WARN_RL(&rl, "%s: the queue on which the guest %s, of queue pair "
-                     "%u, is not served any more: %s.  Reset the guest's "
-                     "network driver; if that happens again, it is faulty or "
-                     "malicious", vhost->name, i % 2 ? "sends" : "receives",
-                     i / 2, reason);
+        VLOG_WARN_RL(&vhost->rl, "%s: the queue on which the guest %s, of "
+                     "queue pair %u, is not served any more: %s.  Reset the "
+                     "guest's network driver; if that happens again, it is "
+                     "faulty or malicious", vhost->name,
+                     i % 2 ? "sends" : "receives", i / 2, reason);
     }
 }
 
@@ -136,8 +134,8 @@ vhost_start_ring(struct vdpa_vhost *vhost, int vid, unsigned int ring)
     setup.position = position;
     setup.call_fd = vring.callfd;
     if (!vdpa_virtq_start(&vhost->virtqs[ring], &setup, &reason)) {
-        VLOG_WARN_RL(&rl, "%s: queue %u of the guest on %s cannot be used: %s",
-                     vhost->name, ring, vhost->path, reason);
+        VLOG_WARN_RL(&vhost->rl, "%s: queue %u of the guest on %s cannot be "
+                     "used: %s", vhost->name, ring, vhost->path, reason);
         return false;
     }
     atomic_and(&vhost->told_stopped, ~vdpa_ring_bit(ring), &told);

@@ -30,8 +30,6 @@ VLOG_DEFINE_THIS_MODULE(vdpa_vhost);
 COVERAGE_DEFINE(vdpa_guest_connected);
 COVERAGE_DEFINE(vdpa_guest_disconnected);
 
-static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 20);
-
 /* A message with the files that came with it, as DPDK 22.11 hands it to
  * before_message() and after_message(). */
 struct vhost_message_context {
@@ -162,9 +160,9 @@ vhost_before_message(struct vdpa_vhost *vhost, const struct vdpa_message *msg)
 /* Has librte_vhost end the connection of 'vhost', whose memory is not there,
  * because of 'msg': it keeps those that are told of a failure. */
 static enum rte_vhost_msg_result
-end_connection(const struct vdpa_vhost *vhost, struct vdpa_message *msg)
+end_connection(struct vdpa_vhost *vhost, struct vdpa_message *msg)
 {
-    VLOG_WARN_RL(&rl, "%s: the connection to %s is ended: "
+    VLOG_WARN_RL(&vhost->rl, "%s: the connection to %s is ended: "
                  VDPA_VIRTQ_NO_MEMORY, vhost->name, vhost->path);
     msg->flags &= ~VDPA_MESSAGE_NEED_REPLY;
     return RTE_VHOST_MSG_RESULT_ERR;
@@ -257,8 +255,8 @@ new_connection(int vid)
     ovs_mutex_unlock(&vhost->mutex);
 
     if (rte_vhost_extern_callback_register(vid, &message_ops, NULL)) {
-        VLOG_WARN_RL(&rl, "%s: messages of the hypervisor on %s cannot be "
-                     "seen", vhost->name, vhost->path);
+        VLOG_WARN_RL(&vhost->rl, "%s: messages of the hypervisor on %s cannot "
+                     "be seen", vhost->name, vhost->path);
     }
     vdpa_screen_attached(vhost->screen);
     if (quiescent) {
@@ -310,7 +308,7 @@ new_device(int vid)
     }
 
     COVERAGE_INC(vdpa_guest_connected);
-    VLOG_INFO_RL(&rl, "%s: guest on %s is there, with %u queue pairs",
+    VLOG_INFO_RL(&vhost->rl, "%s: guest on %s is there, with %u queue pairs",
                  vhost->name, vhost->path, n_rings / 2);
     if (quiescent) {
         ovsrcu_quiesce_start();
@@ -340,7 +338,7 @@ destroy_device(int vid)
     }
     if (known) {
         COVERAGE_INC(vdpa_guest_disconnected);
-        VLOG_INFO_RL(&rl, "%s: guest on %s has gone", vhost->name,
+        VLOG_INFO_RL(&vhost->rl, "%s: guest on %s has gone", vhost->name,
                      vhost->path);
 
         /* librte_vhost unmaps the guest's memory next. */
@@ -538,6 +536,7 @@ vdpa_vhost_open(const struct vdpa_vhost_config *config,
     vhost->name = xstrdup(config->name);
     vhost->max_pairs = config->max_pairs;
     vhost->device = config->device;
+    vhost->rl = (struct vlog_rate_limit) VLOG_RATE_LIMIT_INIT(20, 20);
     ovsrcu_init(&vhost->conn, NULL);
     ovs_mutex_init(&vhost->mutex);
     ovs_mutex_lock(&vhost->mutex);

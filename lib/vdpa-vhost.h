@@ -43,6 +43,7 @@
 #include "ovs-thread.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/types.h"
+#include "openvswitch/vlog.h"
 #include "vdpa-guest-memory.h"
 #include "vdpa-vf.h"
 #include "vdpa-virtq.h"
@@ -91,6 +92,7 @@ struct vdpa_vhost {
     void (*changed_cb)(void *aux) OVS_GUARDED;
     void *aux OVS_GUARDED;
 
+    struct vlog_rate_limit rl;          /* No guest's messages hide others'. */
     atomic_bool changed;                /* For vdpa_vhost_run(). */
     atomic_uint32_t told_stopped;       /* Of 'virtqs': named in the log. */
 

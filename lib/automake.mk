@@ -14,14 +14,20 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-action-format.c \
 	lib/offload-actions.c \
 	lib/offload-actions.h \
+	lib/offload-copy.c \
+	lib/offload-copy.h \
 	lib/offload-credit.c \
 	lib/offload-credit.h \
+	lib/offload-ethdev.c \
+	lib/offload-ethdev.h \
 	lib/offload-flow.c \
 	lib/offload-flow.h \
 	lib/offload-form.c \
 	lib/offload-form.h \
 	lib/offload-group.c \
 	lib/offload-group.h \
+	lib/offload-lock.c \
+	lib/offload-lock.h \
 	lib/offload-match.c \
 	lib/offload-match.h \
 	lib/offload-meter.c \
@@ -30,6 +36,8 @@ lib_libdpdkvdpa_la_SOURCES = \
 	lib/offload-miss.h \
 	lib/offload-mpls.c \
 	lib/offload-mpls.h \
+	lib/offload-port.c \
+	lib/offload-port.h \
 	lib/offload-port-number.c \
 	lib/offload-port-number.h \
 	lib/offload-port-settings.c \

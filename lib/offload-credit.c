@@ -8,9 +8,11 @@
 
 #include "coverage.h"
 #include "hash.h"
+#include "offload-lock.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/list.h"
 #include "openvswitch/thread.h"
+#include "ovs-atomic.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -24,9 +26,31 @@ struct credit {
     struct hmap_node node;      /* In 'credits', by 'ufid'. */
     struct ovs_list age_node;   /* In 'by_age'. */
     ovs_u128 ufid;
+    uint32_t actions_hash;
+    uint64_t generation;        /* When it was given. */
     struct offload_rule_stats stats;
     long long int expires;
 };
+
+/* Changes with what may have megaflows be of other OpenFlow rules. */
+static atomic_uint64_t generation = ATOMIC_VAR_INIT(0);
+
+static uint64_t
+get_generation(void)
+{
+    uint64_t now;
+
+    atomic_read_relaxed(&generation, &now);
+    return now;
+}
+
+void
+offload_credit_revalidate(void)
+{
+    uint64_t orig;
+
+    atomic_add_relaxed(&generation, 1, &orig);
+}
 
 static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
 static struct hmap credits OVS_GUARDED_BY(mutex) = HMAP_INITIALIZER(&credits);
@@ -74,21 +98,32 @@ expire_credits(void)
 }
 
 void
-offload_credit_give(const ovs_u128 *ufid,
+offload_credit_give(const ovs_u128 *ufid, const struct nlattr *actions,
+                    size_t actions_len,
                     const struct offload_rule_stats *stats)
     OVS_EXCLUDED(mutex)
 {
+    uint32_t actions_hash = hash_bytes(actions, actions_len, 0);
+    uint64_t now = get_generation();
     struct credit *credit;
 
     if (!stats->n_packets) {
         return;
     }
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     expire_credits();
     credit = find_credit(ufid);
+    if (credit && (credit->actions_hash != actions_hash
+                   || credit->generation != now)) {
+        COVERAGE_INC(offload_credit_lost);
+        remove_credit(credit);
+        credit = NULL;
+    }
     if (!credit) {
         credit = xzalloc(sizeof *credit);
         credit->ufid = *ufid;
+        credit->actions_hash = actions_hash;
+        credit->generation = now;
         hmap_insert(&credits, &credit->node,
                     hash_bytes(ufid, sizeof *ufid, 0));
     } else {
@@ -98,24 +133,31 @@ offload_credit_give(const ovs_u128 *ufid,
     credit->stats.n_bytes += stats->n_bytes;
     credit->expires = time_msec() + LIFETIME_MS;
     ovs_list_push_back(&by_age, &credit->age_node);
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
 }
 
 void
-offload_credit_take(const ovs_u128 *ufid, struct offload_rule_stats *stats)
+offload_credit_take(const ovs_u128 *ufid, const struct nlattr *actions,
+                    size_t actions_len, struct offload_rule_stats *stats)
     OVS_EXCLUDED(mutex)
 {
     struct credit *credit;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     if (!hmap_is_empty(&credits)) {
         expire_credits();
         credit = find_credit(ufid);
         if (credit) {
-            stats->n_packets += credit->stats.n_packets;
-            stats->n_bytes += credit->stats.n_bytes;
+            if (credit->generation == get_generation()
+                && credit->actions_hash == hash_bytes(actions, actions_len,
+                                                      0)) {
+                stats->n_packets += credit->stats.n_packets;
+                stats->n_bytes += credit->stats.n_bytes;
+            } else {
+                COVERAGE_INC(offload_credit_lost);
+            }
             remove_credit(credit);
         }
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
 }

@@ -7,10 +7,12 @@
  * Open vSwitch asks for a megaflow's counters for the last time when it
  * removes the megaflow; an offload thread removes the rule a little later.
  * What hit the rule in between would be lost.  It is kept here, for a while,
- * for the megaflow's successor: the same match, with other actions perhaps.
+ * for the megaflow's successor, if that can't be of another OpenFlow rule: it
+ * has the same match and the same actions, and nothing has changed in the
+ * meantime that makes Open vSwitch look at megaflows again (flow tables,
+ * ports, MAC learning).
  *
- * Thread-safety: all functions may be called from any thread.  The lock is
- * taken after all others. */
+ * Thread-safety: all functions may be called from any thread. */
 
 #ifndef OFFLOAD_CREDIT_H
 #define OFFLOAD_CREDIT_H 1
@@ -18,12 +20,20 @@
 #include "offload-rule.h"
 #include "openvswitch/types.h"
 
-/* Keeps 'stats' for the next megaflow 'ufid'. */
-void offload_credit_give(const ovs_u128 *ufid,
+struct nlattr;
+
+/* Keeps 'stats' for the next megaflow 'ufid' with 'actions'. */
+void offload_credit_give(const ovs_u128 *ufid, const struct nlattr *actions,
+                         size_t actions_len,
                          const struct offload_rule_stats *stats);
 
-/* Adds to '*stats' what is there for 'ufid', which is spent then. */
-void offload_credit_take(const ovs_u128 *ufid,
+/* Adds to '*stats' what is there for 'ufid' with 'actions', which is spent
+ * then. */
+void offload_credit_take(const ovs_u128 *ufid, const struct nlattr *actions,
+                         size_t actions_len,
                          struct offload_rule_stats *stats);
+
+/* To be called when Open vSwitch is about to revalidate all megaflows. */
+void offload_credit_revalidate(void);
 
 #endif /* offload-credit.h */

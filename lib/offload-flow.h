@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) 2026 The ovs-dpdkvdpa authors
  *
- * Ports and records of the offload provider
- * =========================================
- *
- *    - A *port* is a netdev that the provider serves, from init_flow_api to
- *      uninit_flow_api.  A megaflow belongs to the port where its packets
- *      enter.
+ * Records of the offload provider
+ * ===============================
  *
  *    - A *record* (struct offload_flow) stands for one megaflow, known by its
- *      ufid.  It is "in the NIC", with a rule, or "refused", with a reason.
- *      It keeps the megaflow's match and actions, to tell users of it and to
- *      offer it again.
+ *      ufid, of a port (offload-port.h).  It is "in the NIC", with a rule, or
+ *      "refused", with a reason.  It keeps the megaflow's match and actions,
+ *      to tell users of it and to offer it again.
  *
- *    - A rule has *users' ties* (struct offload_ties): the port by which it
- *      was made, which is not the megaflow's if that is a tunnel port; the
- *      ports that it outputs to; the group that it is in and the one that it
- *      jumps to.  When one of these ports goes, the rule goes.
+ *    - A rule has *ties* (struct offload_ties): the port by which it was made,
+ *      which is not the megaflow's if that is a tunnel port; the ports that it
+ *      outputs to; the group that it is in and the one that it jumps to.  When
+ *      one of these ports goes, the rule goes.
+ *
+ *    - A rule that the NIC does not give up is *leaving*.  It keeps its ties,
+ *      and its record stays, without a rule, even if the megaflow goes.  It is
+ *      tried again every second (offload-retry.h).  If its port goes, too, it
+ *      becomes an orphan, until the port's device is back, or closed for good.
  *
  *    - A record keeps count.  What rules of the same megaflow counted before
  *      the present one is added, so that a modified megaflow does not lose
- *      its past, nor one whose rule had to go.
+ *      its past, nor one whose rule had to go.  The count is told to the
+ *      megaflow's copies, of which each PMD thread may have one
+ *      (offload-copy.h), each packet to one of them.
  *
  *    - A refused megaflow has a record too, so that users can be told of it
  *      and so that it keeps what it counted while it was in the NIC.
@@ -28,13 +31,8 @@
  * Thread-safety
  * -------------
  *
- * Any thread may call any function.  Locks are taken in this order: that of
- * the list of ports, a record's, a port's; that of the list is never held
- * while a record's is taken.  Only a record's lock is held during operations
- * on the NIC.  Records are counted references.  A port stays as long as no
- * thread that may have found it has quiesced since it was destroyed; its
- * caller sees to it that nothing is put into it, or made to output to it,
- * meanwhile. */
+ * Any thread may call any function; offload-lock.h has the order of locks.
+ * Records are counted references. */
 
 #ifndef OFFLOAD_FLOW_H
 #define OFFLOAD_FLOW_H 1
@@ -42,8 +40,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "offload-port-settings.h"
+#include "offload-copy.h"
+#include "offload-port.h"
 #include "offload-refusal.h"
+#include "offload-retry.h"
 #include "offload-rule.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/list.h"
@@ -54,27 +54,10 @@
 
 struct dpif_flow_stats;
 struct match;
-struct netdev;
 struct nlattr;
 struct offload_group;
 struct offload_meter;
 struct offload_sample;
-
-struct offload_port {
-    struct ovs_list node;       /* In the list of all ports, by its lock. */
-    struct netdev *netdev;      /* No reference: it has us, not we it. */
-    bool is_tunnel;             /* Has no device of its own.  Constant. */
-    struct offload_port_settings settings;
-
-    struct ovs_mutex mutex;
-    struct hmap flows OVS_GUARDED;      /* Has "struct offload_flow"s. */
-    uint64_t *n_in_nic OVS_GUARDED;     /* Per offload thread. */
-    uint64_t n_puts OVS_GUARDED;        /* Since the port was added ... */
-    uint64_t n_refusals OVS_GUARDED;    /* ... and how many were refused. */
-
-    /* Rules that the NIC did not give up when their record went. */
-    struct ovs_list stuck OVS_GUARDED;  /* See offload_port_retry(). */
-};
 
 /* What a rule depends on. */
 struct offload_ties {
@@ -89,13 +72,6 @@ struct offload_ties {
     size_t n_meters, allocated_meters;
 };
 
-/* Whether a record waits to be offered again: see offload-retry.h. */
-enum offload_retry {
-    OFFLOAD_RETRY_NO,
-    OFFLOAD_RETRY_ROOM,
-    OFFLOAD_RETRY_SOON,
-};
-
 /* A record. */
 struct offload_flow {
     struct offload_port *port;  /* Where packets enter.  Constant. */
@@ -105,40 +81,38 @@ struct offload_flow {
     struct ovs_mutex mutex;
     bool dead OVS_GUARDED;              /* No longer in 'port->flows'. */
     struct offload_rule *rule OVS_GUARDED;      /* NULL if refused. */
-    struct offload_ties ties OVS_GUARDED;       /* Of 'rule'. */
+    struct offload_ties ties OVS_GUARDED;       /* Of 'rule' or 'leaving'. */
+    struct offload_rule *leaving OVS_GUARDED;   /* NULL if 'rule' is not. */
+    bool orphan OVS_GUARDED;            /* The megaflow is gone. */
+    struct offload_copies copies OVS_GUARDED;
+    unsigned int version OVS_GUARDED;   /* Of 'match' and 'actions'. */
     ovs_u128 dp_ufid OVS_GUARDED;       /* As users see it in dumps. */
     struct minimatch match OVS_GUARDED; /* As last put ... */
     struct nlattr *actions OVS_GUARDED; /* ... NULL before. */
     size_t actions_len OVS_GUARDED;
     odp_port_t orig_in_port OVS_GUARDED;        /* ODPP_NONE if unknown. */
     struct offload_rule_stats past OVS_GUARDED; /* By former rules. */
-    struct offload_rule_stats now OVS_GUARDED;  /* By 'rule', last asked. */
-    struct offload_rule_stats told OVS_GUARDED; /* To Open vSwitch. */
+    struct offload_rule_stats now OVS_GUARDED;  /* By 'rule' or 'leaving',
+                                                 * last asked. */
     long long int used OVS_GUARDED;     /* In time_msec()'s terms, or 0. */
 
     /* Guarded by 'port->mutex'. */
     struct hmap_node node;      /* In 'port->flows'. */
     bool in_nic;                /* Is counted in 'port->n_in_nic'. */
+    bool stuck;                 /* Has a rule that is leaving. */
     enum offload_refusal_code refusal;  /* NONE if 'in_nic' or new. */
     char *words;                /* With the refusal, or NULL. */
 
     /* Guarded by offload-retry.c's lock. */
     struct ovs_list retry_node;
     enum offload_retry retry;
+    long long int retry_due;
 };
-
-/* Makes a port of 'netdev', a tunnel's if 'is_tunnel', to be found by
- * offload_port_get(). */
-void offload_port_create(struct netdev *, bool is_tunnel);
-
-/* Returns the port of 'netdev', a netdev of the provider's, or NULL if that
- * was destroyed. */
-struct offload_port *offload_port_get(const struct netdev *);
 
 /* Adds 'output' to the ports that 'ties' depend on. */
 void offload_ties_add_output(struct offload_ties *, struct offload_port *);
 
-/* Has 'ties' own 'sample'. */
+/* Has 'ties' own the reference 'sample'. */
 void offload_ties_add_sample(struct offload_ties *, struct offload_sample *);
 
 /* Has 'ties' own the reference 'meter'. */
@@ -146,25 +120,6 @@ void offload_ties_add_meter(struct offload_ties *, struct offload_meter *);
 
 /* Gives up what 'ties' refer to, and clears them. */
 void offload_ties_clear(struct offload_ties *);
-
-/* Purges 'port' and frees it after the next grace period. */
-void offload_port_destroy(struct offload_port *port);
-
-/* Frees all records of 'gone', and takes the rules that output to it out of
- * the NIC.  The records of these stay: their megaflows are still there until
- * revalidators find out. */
-void offload_port_purge(struct offload_port *gone)
-    OVS_EXCLUDED(gone->mutex);
-
-/* Tries again to remove the rules that the NIC did not give up when their
- * record went. */
-void offload_port_retry(struct offload_port *port)
-    OVS_EXCLUDED(port->mutex);
-
-/* Calls 'cb' for each port in turn until it returns false.  'cb' must not
- * take a record's lock. */
-void offload_ports_for_each(bool (*cb)(struct offload_port *, void *aux),
-                            void *aux);
 
 /* Returns a reference to the record of 'ufid', or NULL if there is none. */
 struct offload_flow *offload_flow_find(struct offload_port *port,
@@ -192,19 +147,19 @@ void offload_flow_set_state(struct offload_flow *flow,
                             const struct offload_refusal *refusal)
     OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
 
-/* Takes 'flow', which has no rule, out of its port's table, and so drops the
- * table's reference.  The caller has another. */
-void offload_flow_remove(struct offload_flow *flow)
-    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
+/* Returns what 'flow' was last refused for, or NONE. */
+enum offload_refusal_code offload_flow_refusal(const struct offload_flow *flow)
+    OVS_EXCLUDED(flow->port->mutex);
 
-/* Brings the counters of 'flow', which has a rule, up to date.  A NIC that is
- * gone has taken its rules with it: then returns ENODEV, otherwise 0. */
+/* Brings the counters of 'flow' up to date.  Returns 0; ENODEV if the NIC is
+ * gone, and has taken the rule with it; ENOENT if the NIC is there, but has
+ * forgotten the rule, or one that it depends on. */
 int offload_flow_count(struct offload_flow *flow)
     OVS_REQUIRES(flow->mutex);
 
-/* Takes the rule of 'flow', which has one, out of the NIC, keeping its
- * counters.  Returns 0 or, if the NIC keeps the rule, a positive errno; the
- * rule is then tried again later, and 'flow' is rid of it in any case. */
+/* Takes the rule of 'flow', if it has one, or one that is leaving, out of the
+ * NIC, keeping its counters.  Returns 0 or, if the NIC keeps the rule, a
+ * positive errno; the rule is leaving then. */
 int offload_flow_drop_rule(struct offload_flow *flow)
     OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
 
@@ -214,26 +169,53 @@ void offload_flow_lose_rule(struct offload_flow *flow,
                             enum offload_refusal_code code)
     OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
 
+/* The same, and has the megaflow offered again. */
+void offload_flow_lose_rule_and_retry(struct offload_flow *flow,
+                                      enum offload_refusal_code code)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
+
+/* Removes 'flow', whose megaflow is gone, as soon as the NIC gives up its rule
+ * and none of the megaflow's copies is alive. */
+void offload_flow_end(struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
+
+/* Removes 'flow' at once, since its port is gone. */
+void offload_flow_purge(struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex);
+
+/* Frees all records of 'gone', a port that is closed for good, and takes the
+ * rules that depend on it out of the NIC.  The records of these stay: their
+ * megaflows are still there until revalidators find out. */
+void offload_flows_purge_port(struct offload_port *gone);
+
 /* Takes all rules that use 'meter' out of the NIC.  Their megaflows are
  * offered again. */
 void offload_flows_lose_meter(const struct offload_meter *meter);
 
-/* Takes all rules that were made by 'port' out of the NIC, which would forget
- * them.  Their megaflows are offered again. */
-void offload_port_lose_rules(struct offload_port *port);
+/* Takes all rules that were made by 'port', which is closed, out of the NIC,
+ * which would forget them.  Their megaflows are offered again. */
+void offload_flows_lose_port(struct offload_port *port);
 
 /* Takes all rules by which packets enter or leave by 'port', or all that there
  * are if that is NULL, out of the NIC.  Their megaflows are offered again, as
  * are those that were refused for the setting of a port. */
-void offload_port_revisit(const struct offload_port *port);
+void offload_flows_revisit(const struct offload_port *port);
+
+/* Has the megaflows offered again that were refused for a reason that may have
+ * passed, since a device of a NIC has come back. */
+void offload_flows_retry_refused(void);
+
+/* Tries again to remove orphans. */
+void offload_flows_retry_orphans(void);
 
 /* Fills all of '*stats' with what was counted when last looked. */
 void offload_flow_get_stats(const struct offload_flow *flow,
                             struct dpif_flow_stats *stats)
     OVS_REQUIRES(flow->mutex);
 
-/* The same, for Open vSwitch: remembers what it was told. */
+/* The same, for the copy of the megaflow that 'mega_ufid' points into. */
 void offload_flow_tell_stats(struct offload_flow *flow,
+                             const ovs_u128 *mega_ufid,
                              struct dpif_flow_stats *stats)
     OVS_REQUIRES(flow->mutex);
 

@@ -11,6 +11,7 @@
 #include <rte_flow.h>
 
 #include "coverage.h"
+#include "offload-lock.h"
 #include "offload-refusal.h"
 #include "offload-rule-format.h"
 #include "openvswitch/dynamic-string.h"
@@ -71,12 +72,12 @@ offload_form_preferred(uint16_t domain)
     unsigned int forms = 0;
     struct nic *nic;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     nic = get_nic(domain);
     if (nic) {
         forms = nic->forms;
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
     return forms;
 }
 
@@ -101,12 +102,12 @@ offload_form_trial_next(struct offload_form_trial *trial, unsigned int used)
     struct nic *nic;
     unsigned int n;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     nic = get_nic(trial->domain);
     if (nic) {
         open &= ~nic->settled;
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
 
     n = ++trial->n;
     for (unsigned int i = 0; i < OFFLOAD_N_FORMS; i++) {
@@ -133,7 +134,7 @@ offload_form_trial_succeed(const struct offload_form_trial *trial,
     if (!trial->n) {
         return;
     }
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     nic = get_nic(trial->domain);
     if (nic) {
         /* Only what had to be flipped is known to be wanted so. */
@@ -142,7 +143,7 @@ offload_form_trial_succeed(const struct offload_form_trial *trial,
         nic->settled |= flipped;
         nic->forms = (nic->forms & ~flipped) | (trial->forms & flipped);
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
 }
 
 /* A rule without its values: each item has its mask for a spec, and of actions
@@ -179,7 +180,7 @@ offload_form_check_shape(uint16_t domain, const struct rte_flow_attr *attr,
     bool ok = true;
     struct nic *nic;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     nic = get_nic(domain);
     if (nic && !shash_is_empty(&nic->shapes)) {
         char *shape = format_shape(attr, items, actions);
@@ -192,7 +193,7 @@ offload_form_check_shape(uint16_t domain, const struct rte_flow_attr *attr,
                                       words);
         }
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
     return ok;
 }
 
@@ -205,7 +206,7 @@ offload_form_learn_shape(uint16_t domain, const struct rte_flow_attr *attr,
 {
     struct nic *nic;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     nic = get_nic(domain);
     if (nic && shash_count(&nic->shapes) < MAX_SHAPES) {
         char *shape = format_shape(attr, items, actions);
@@ -213,7 +214,7 @@ offload_form_learn_shape(uint16_t domain, const struct rte_flow_attr *attr,
         free(shash_replace(&nic->shapes, shape, xstrdup(words)));
         free(shape);
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
 }
 
 void
@@ -222,7 +223,7 @@ offload_form_format(struct ds *s, uint16_t domain)
 {
     struct nic *nic;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     nic = get_nic(domain);
     if (nic) {
         for (unsigned int i = 0; i < OFFLOAD_N_FORMS; i++) {
@@ -238,5 +239,5 @@ offload_form_format(struct ds *s, uint16_t domain)
                           "known to refuse\n", shash_count(&nic->shapes));
         }
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
 }

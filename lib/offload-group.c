@@ -13,7 +13,9 @@
 #include "netdev.h"
 #include "odp-util.h"
 #include "offload-flow.h"
+#include "offload-ethdev.h"
 #include "offload-form.h"
+#include "offload-lock.h"
 #include "offload-refusal.h"
 #include "offload-rule.h"
 #include "openvswitch/dynamic-string.h"
@@ -35,12 +37,22 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
 /* How long a group is remembered that has no users, in ms. */
 #define LINGER_MS 5000
 
-/* A rule for packets of one port that miss. */
+/* A rule for packets of one port that miss or, in a group of packets that left
+ * a tunnel and recirculated, of all ports. */
 struct miss {
     struct ovs_list node;       /* In a group's 'misses'. */
-    struct offload_port *port;
+    struct offload_port *port;  /* By which it was made. */
+    struct offload_rule *rule;  /* NULL if no port could make it. */
+    unsigned int n_refs;        /* 0 if the NIC does not give up 'rule': then
+                                 * it has a reference to the group. */
+    long long int checked;      /* When the NIC was last asked for it. */
+};
+
+/* Rules of ports that are gone, which the NIC did not give up. */
+struct stray {
+    struct ovs_list node;       /* In 'strays'. */
+    struct offload_group *group;        /* A reference. */
     struct offload_rule *rule;
-    unsigned int n_refs;
 };
 
 struct offload_group {
@@ -63,6 +75,9 @@ static struct hmap groups OVS_GUARDED_BY(mutex) = HMAP_INITIALIZER(&groups);
 /* Groups without users, the longest idle first. */
 static struct ovs_list idle OVS_GUARDED_BY(mutex)
     = OVS_LIST_INITIALIZER(&idle);
+
+static struct ovs_list strays OVS_GUARDED_BY(mutex)
+    = OVS_LIST_INITIALIZER(&strays);
 
 /* The same groups by number, for readers that take no lock. */
 static struct cmap numbers = CMAP_INITIALIZER;
@@ -131,7 +146,7 @@ offload_group_ref(uint16_t domain, const struct offload_place *place)
     struct offload_group *group;
     uint32_t number;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, GROUP);
     HMAP_FOR_EACH_WITH_HASH (group, place_node, hash, &groups) {
         if (group->domain == domain
             && group->place.recirc_id == place->recirc_id
@@ -159,8 +174,18 @@ offload_group_ref(uint16_t domain, const struct offload_place *place)
         group = NULL;
     }
 out:
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, GROUP);
     return group;
+}
+
+static void
+unref_group(struct offload_group *group)
+    OVS_REQUIRES(mutex)
+{
+    if (!--group->n_refs) {
+        group->idle_since = time_msec();
+        ovs_list_push_back(&idle, &group->idle_node);
+    }
 }
 
 void
@@ -170,13 +195,18 @@ offload_group_unref(struct offload_group *group)
     if (!group) {
         return;
     }
-    ovs_mutex_lock(&mutex);
-    if (!--group->n_refs) {
-        group->idle_since = time_msec();
-        ovs_list_push_back(&idle, &group->idle_node);
-    }
+    offload_lock(&mutex, GROUP);
+    unref_group(group);
     forget_idle_groups();
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, GROUP);
+}
+
+/* Rules that lead to such a group are for packets of all ports, and for Open
+ * vSwitch these are the tunnel's, whoever received them. */
+static bool
+is_for_all_ports(const struct offload_group *group)
+{
+    return group->place.recirc_id && group->place.tunnel != ODPP_NONE;
 }
 
 static struct miss *
@@ -186,55 +216,89 @@ find_miss(struct offload_group *group, const struct offload_port *port)
     struct miss *miss;
 
     LIST_FOR_EACH (miss, node, &group->misses) {
-        if (miss->port == port) {
+        if (miss->port == port || is_for_all_ports(group)) {
             return miss;
         }
     }
     return NULL;
 }
 
+static int
+create_miss_rule(const struct offload_group *group,
+                 const struct offload_port *port, uint16_t port_id,
+                 struct offload_rule **rulep,
+                 struct offload_refusal *refusal)
+{
+    return offload_rule_create_miss(netdev_get_name(port->netdev), port_id,
+                                    is_for_all_ports(group), group->number,
+                                    group->number, group->domain, rulep,
+                                    refusal);
+}
+
+/* Asks the NIC for the rule of 'miss'.  One that can't be asked for is
+ * believed to be there. */
+static bool
+miss_is_there(struct miss *miss)
+    OVS_REQUIRES(mutex)
+{
+    struct offload_rule_stats stats = { 0, 0 };
+    int error;
+
+    if (!miss->rule) {
+        return false;
+    }
+    error = offload_rule_query(miss->rule, &stats);
+    miss->checked = time_msec();
+    return error != ENOENT && error != ENODEV;
+}
+
 int
 offload_group_add_miss(struct offload_group *group, struct offload_port *port,
-                       struct offload_refusal *refusal)
+                       uint16_t port_id, struct offload_refusal *refusal)
     OVS_EXCLUDED(mutex)
 {
     struct miss *miss;
     int error = 0;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, GROUP);
     miss = find_miss(group, port);
-    if (!miss) {
+    if (!miss || !miss_is_there(miss)) {
         struct offload_rule *rule;
 
-        error = offload_rule_create_miss(port->netdev, group->number,
-                                         group->number, group->domain, &rule,
-                                         refusal);
-        if (!error) {
+        if (miss && miss->rule && offload_rule_destroy(miss->rule)) {
+            offload_rule_abandon(miss->rule);
+        }
+        error = create_miss_rule(group, port, port_id, &rule, refusal);
+        if (miss) {
+            miss->rule = error ? NULL : rule;
+            miss->port = port;
+        }
+        if (error) {
+            miss = NULL;
+        } else if (miss) {
+            /* Made again. */
+        } else {
             miss = xzalloc(sizeof *miss);
             miss->port = port;
             miss->rule = rule;
+            miss->n_refs = 1;
+            miss->checked = time_msec();
             ovs_list_push_back(&group->misses, &miss->node);
+            goto out;
         }
     }
-    if (miss) {
-        miss->n_refs++;
+    if (miss && !miss->n_refs++) {
+        unref_group(group);
     }
-    ovs_mutex_unlock(&mutex);
+out:
+    offload_unlock(&mutex, GROUP);
     return error;
 }
 
 static void
-miss_destroy(struct miss *miss)
+miss_free(struct miss *miss)
     OVS_REQUIRES(mutex)
 {
-    int error = offload_rule_destroy(miss->rule);
-
-    if (error) {
-        VLOG_ERR_RL(&rl, "%s: a rule for packets that miss is still in the "
-                    "NIC: %s", netdev_get_name(miss->port->netdev),
-                    ovs_strerror(error));
-        offload_rule_abandon(miss->rule);
-    }
     ovs_list_remove(&miss->node);
     free(miss);
 }
@@ -246,12 +310,164 @@ offload_group_remove_miss(struct offload_group *group,
 {
     struct miss *miss;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, GROUP);
     miss = find_miss(group, port);
-    if (miss && !--miss->n_refs) {
-        miss_destroy(miss);
+    if (miss && miss->n_refs && !--miss->n_refs) {
+        int error = miss->rule ? offload_rule_destroy(miss->rule) : 0;
+
+        if (error) {
+            VLOG_ERR_RL(&rl, "group %"PRIu32": a rule for packets that miss "
+                        "is still in the NIC (%s), and will be removed later",
+                        group->number, ovs_strerror(error));
+            group->n_refs++;
+        } else {
+            miss_free(miss);
+        }
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, GROUP);
+}
+
+bool
+offload_group_has_miss(struct offload_group *group, struct offload_port *port)
+    OVS_EXCLUDED(mutex)
+{
+    struct miss *miss;
+    bool ok = true;
+
+    offload_lock(&mutex, GROUP);
+    miss = find_miss(group, port);
+    if (miss && (!miss->rule || time_msec() >= miss->checked + 1000)) {
+        ok = miss_is_there(miss);
+    }
+    offload_unlock(&mutex, GROUP);
+    return ok;
+}
+
+/* Their ethdev must not be closed meanwhile. */
+static void
+retry_strays(void)
+    OVS_EXCLUDED(mutex)
+{
+    struct stray *stray;
+    struct ovs_list list;
+
+    offload_lock(&mutex, GROUP);
+    ovs_list_move(&list, &strays);
+    ovs_list_init(&strays);
+    offload_unlock(&mutex, GROUP);
+
+    LIST_FOR_EACH_POP (stray, node, &list) {
+        const struct offload_ethdev *ethdev = offload_rule_ethdev(stray->rule);
+        struct offload_port *port
+            = offload_port_enter_by_ethdev(ethdev->port_id);
+        int error = EBUSY;
+
+        if (port || !offload_ethdev_is_current(ethdev)) {
+            error = offload_rule_destroy(stray->rule);
+        }
+        if (port) {
+            offload_port_leave(port);
+        }
+        offload_lock(&mutex, GROUP);
+        if (error) {
+            ovs_list_push_back(&strays, &stray->node);
+        } else {
+            unref_group(stray->group);
+            free(stray);
+        }
+        offload_unlock(&mutex, GROUP);
+    }
+}
+
+/* Ports that are closed meanwhile wait for the lock in
+ * offload_group_purge_port(). */
+void
+offload_groups_retry(void)
+    OVS_EXCLUDED(mutex)
+{
+    struct offload_group *group;
+
+    retry_strays();
+    offload_lock(&mutex, GROUP);
+    HMAP_FOR_EACH (group, place_node, &groups) {
+        struct miss *miss;
+
+        LIST_FOR_EACH_SAFE (miss, node, &group->misses) {
+            if (!miss->n_refs
+                && !(miss->rule && offload_rule_destroy(miss->rule))) {
+                miss_free(miss);
+                unref_group(group);
+            }
+        }
+    }
+    forget_idle_groups();
+    offload_unlock(&mutex, GROUP);
+}
+
+/* Enters a port that has a miss rule in a group of 'place', not 'except'. */
+static struct offload_port *
+enter_port(const struct offload_place *place,
+           const struct offload_port *except)
+    OVS_REQUIRES(mutex)
+{
+    struct offload_group *group;
+
+    HMAP_FOR_EACH (group, place_node, &groups) {
+        struct miss *miss;
+
+        if (group->place.recirc_id != place->recirc_id
+            || group->place.tunnel != place->tunnel) {
+            continue;
+        }
+        LIST_FOR_EACH (miss, node, &group->misses) {
+            if (miss->port != except && offload_port_enter(miss->port)) {
+                return miss->port;
+            }
+        }
+    }
+    return NULL;
+}
+
+struct offload_port *
+offload_group_enter_port(const struct offload_place *place)
+    OVS_EXCLUDED(mutex)
+{
+    const struct offload_place entrance = { .tunnel = place->tunnel };
+    struct offload_port *port;
+
+    offload_lock(&mutex, GROUP);
+    port = enter_port(place, NULL);
+    if (!port) {
+        port = enter_port(&entrance, NULL);
+    }
+    offload_unlock(&mutex, GROUP);
+    return port;
+}
+
+/* Has another port than 'gone' make the rule for packets of all ports that
+ * miss in 'group', which is still needed. */
+static void
+replace_miss(struct offload_group *group, struct miss *miss,
+             const struct offload_port *gone)
+    OVS_REQUIRES(mutex)
+{
+    const struct offload_place entrance = { .tunnel = group->place.tunnel };
+    struct offload_port *port = enter_port(&entrance, gone);
+    struct offload_refusal refusal;
+
+    miss->rule = NULL;
+    if (port) {
+        int port_id = offload_port_id(port);
+
+        if (port_id >= 0) {
+            create_miss_rule(group, port, port_id, &miss->rule, &refusal);
+            miss->port = port;
+        }
+        offload_port_leave(port);
+    }
+    if (!miss->rule) {
+        miss->port = NULL;
+    }
 }
 
 bool
@@ -259,11 +475,17 @@ offload_group_is_reached(struct offload_group *group,
                          const struct offload_port *port)
     OVS_EXCLUDED(mutex)
 {
-    bool reached;
+    bool any = group->place.tunnel != ODPP_NONE;
+    bool reached = false;
+    struct miss *miss;
 
-    ovs_mutex_lock(&mutex);
-    reached = find_miss(group, port) != NULL;
-    ovs_mutex_unlock(&mutex);
+    offload_lock(&mutex, GROUP);
+    LIST_FOR_EACH (miss, node, &group->misses) {
+        if ((any || miss->port == port) && miss->n_refs) {
+            reached = true;
+        }
+    }
+    offload_unlock(&mutex, GROUP);
     return reached;
 }
 
@@ -298,15 +520,39 @@ offload_group_purge_port(struct offload_port *port)
 {
     struct offload_group *group;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, GROUP);
     HMAP_FOR_EACH (group, place_node, &groups) {
         struct miss *miss = find_miss(group, port);
+        const struct offload_ethdev *ethdev;
+        bool had_group;
 
-        if (miss) {
-            miss_destroy(miss);
+        if (!miss || miss->port != port) {
+            continue;
+        }
+        had_group = !miss->n_refs;
+        ethdev = offload_rule_ethdev(miss->rule);
+        if (!offload_rule_destroy(miss->rule)) {
+            /* It is gone. */
+        } else if (!offload_ethdev_keeps_rules(ethdev->port_id)) {
+            offload_rule_abandon(miss->rule);
+        } else {
+            struct stray *stray = xmalloc(sizeof *stray);
+
+            stray->rule = miss->rule;
+            stray->group = group;
+            group->n_refs++;
+            ovs_list_push_back(&strays, &stray->node);
+        }
+        if (is_for_all_ports(group) && miss->n_refs) {
+            replace_miss(group, miss, port);
+            continue;
+        }
+        miss_free(miss);
+        if (had_group) {
+            unref_group(group);
         }
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, GROUP);
 }
 
 void
@@ -315,7 +561,7 @@ offload_groups_format(struct ds *s)
 {
     struct offload_group *group;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, GROUP);
     HMAP_FOR_EACH (group, place_node, &groups) {
         if (group->n_refs) {
             ds_put_format(s, "group %"PRIu32": recirc_id %"PRIu32,
@@ -327,5 +573,5 @@ offload_groups_format(struct ds *s)
             ds_put_format(s, ", %u users\n", group->n_refs);
         }
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, GROUP);
 }

@@ -71,12 +71,20 @@ BUILD_ASSERT_DECL((0 OFFLOAD_ZERO_FIELDS OFFLOAD_FIELDS OFFLOAD_NO_FIELDS)
 #undef OFFLOAD_FIELD
 #undef OFFLOAD_NO_FIELD
 
-/* The port where packets enter. */
+/* The port where packets enter.  Those of a tunnel may do so by any port: the
+ * rules that lead to the tunnel's group say by which.  "Any" has to be said,
+ * since without an item some NICs take the port that makes the rule. */
 static void
-add_port_item(struct offload_match *om, uint16_t port_id, unsigned int forms)
+add_port_item(struct offload_match *om, uint16_t port_id, bool any,
+              unsigned int forms)
 {
     om->forms_used |= OFFLOAD_FORM_ITEM_PORT_ID;
-    if (forms & OFFLOAD_FORM_ITEM_PORT_ID) {
+    if (any) {
+        add_item(om, (forms & OFFLOAD_FORM_ITEM_PORT_ID
+                      ? RTE_FLOW_ITEM_TYPE_PORT_ID
+                      : RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT), NULL, NULL,
+                 NULL);
+    } else if (forms & OFFLOAD_FORM_ITEM_PORT_ID) {
         om->port_id.spec.id = port_id;
         om->port_id.mask.id = UINT32_MAX;
         add_item(om, RTE_FLOW_ITEM_TYPE_PORT_ID, &om->port_id.spec,
@@ -827,7 +835,8 @@ offload_match_init(struct offload_match *om, const struct match *match,
     memset(om, 0, sizeof *om);
     om->key = &match->flow;
     om->recirculated = match->flow.recirc_id != 0;
-    add_port_item(om, params->port_id, params->forms);
+    add_port_item(om, params->port_id, params->tunnel != NULL,
+                  params->forms);
     if (params->tunnel) {
         if (!offload_tunnel_match(om, params->tunnel, &match->flow, &mp.flow,
                                   &mp.mask, refusal)) {

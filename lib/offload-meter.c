@@ -12,7 +12,9 @@
 
 #include "coverage.h"
 #include "hash.h"
+#include "offload-ethdev.h"
 #include "offload-flow.h"
+#include "offload-lock.h"
 #include "offload-refusal.h"
 #include "openflow/openflow-1.3.h"
 #include "openvswitch/hmap.h"
@@ -37,7 +39,7 @@ struct offload_meter {
     struct ovs_list node;       /* In its meter's 'nic_meters'. */
     struct meter *meter;        /* NULL if the datapath's is gone. */
     uint16_t domain;
-    uint16_t port_id;           /* By which it was made. */
+    struct offload_ethdev ethdev;       /* By which it was made. */
     uint32_t mtr_id;            /* Also the number of its profile. */
     unsigned int n_refs;
 };
@@ -57,7 +59,8 @@ static struct hmap meters OVS_GUARDED_BY(mutex) = HMAP_INITIALIZER(&meters);
 
 /* NICs that have the policy, by switch domain: the port that it is on. */
 static bool have_policy[RTE_MAX_ETHPORTS] OVS_GUARDED_BY(mutex);
-static uint16_t policy_port[RTE_MAX_ETHPORTS] OVS_GUARDED_BY(mutex);
+static struct offload_ethdev policy_port[RTE_MAX_ETHPORTS]
+    OVS_GUARDED_BY(mutex);
 
 /* Meters of the NICs are numbered through: one that is still in use may be of
  * a meter of the datapath whose number another has now. */
@@ -133,7 +136,8 @@ make_policy(uint16_t domain, uint16_t port_id,
     };
     struct rte_mtr_error error;
 
-    if (have_policy[domain] && policy_port[domain] == port_id) {
+    if (have_policy[domain] && policy_port[domain].port_id == port_id
+        && offload_ethdev_is_current(&policy_port[domain])) {
         return true;
     }
     memset(&error, 0, sizeof error);
@@ -141,7 +145,7 @@ make_policy(uint16_t domain, uint16_t port_id,
         return refuse(refusal, &error);
     }
     have_policy[domain] = true;
-    policy_port[domain] = port_id;
+    policy_port[domain] = offload_ethdev_get(port_id);
     return true;
 }
 
@@ -213,7 +217,7 @@ create_nic_meter(struct meter *meter, uint16_t domain,
     om = xzalloc(sizeof *om);
     om->meter = meter;
     om->domain = domain;
-    om->port_id = port_id;
+    om->ethdev = offload_ethdev_get(port_id);
     om->mtr_id = next_mtr_id++;
     ovs_list_push_back(&meter->nic_meters, &om->node);
     return om;
@@ -226,8 +230,10 @@ destroy_nic_meter(struct offload_meter *om)
     struct rte_mtr_error error;
 
     memset(&error, 0, sizeof error);
-    if (rte_mtr_destroy(om->port_id, om->mtr_id, &error)
-        || rte_mtr_meter_profile_delete(om->port_id, om->mtr_id, &error)) {
+    if (offload_ethdev_is_current(&om->ethdev)
+        && (rte_mtr_destroy(om->ethdev.port_id, om->mtr_id, &error)
+            || rte_mtr_meter_profile_delete(om->ethdev.port_id, om->mtr_id,
+                                            &error))) {
         VLOG_WARN_RL(&rl, "the NIC did not remove meter %"PRIu32": %s",
                      om->mtr_id, error.message ? error.message : "no reason");
     }
@@ -247,16 +253,26 @@ offload_meter_ref(uint16_t domain, uint32_t id, uint32_t *mtr_id,
     struct offload_meter *other;
     struct meter *meter;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, METER);
     meter = find_meter(id);
     if (!meter) {
         offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_METER);
     } else if (meter->n_bands != 1) {
         offload_refuse(refusal, OFFLOAD_REFUSAL_METER_BANDS);
     } else {
-        LIST_FOR_EACH (other, node, &meter->nic_meters) {
-            if (other->domain == domain) {
+        LIST_FOR_EACH_SAFE (other, node, &meter->nic_meters) {
+            if (other->domain != domain) {
+                continue;
+            }
+            if (offload_ethdev_is_current(&other->ethdev)) {
                 om = other;
+            } else {
+                /* It went with its ethdev. */
+                ovs_list_remove(&other->node);
+                other->meter = NULL;
+                if (!other->n_refs) {
+                    destroy_nic_meter(other);
+                }
             }
         }
         if (!om) {
@@ -267,7 +283,7 @@ offload_meter_ref(uint16_t domain, uint32_t id, uint32_t *mtr_id,
         om->n_refs++;
         *mtr_id = om->mtr_id;
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, METER);
     return om;
 }
 
@@ -282,7 +298,9 @@ add_nic_stats(const struct offload_meter *om,
 
     memset(&nic, 0, sizeof nic);
     memset(&error, 0, sizeof error);
-    if (rte_mtr_stats_read(om->port_id, om->mtr_id, &nic, &mask, 0, &error)) {
+    if (!offload_ethdev_is_current(&om->ethdev)
+        || rte_mtr_stats_read(om->ethdev.port_id, om->mtr_id, &nic, &mask, 0,
+                              &error)) {
         return;
     }
     stats->packet_in_count += (nic.n_pkts[RTE_COLOR_GREEN]
@@ -301,12 +319,24 @@ void
 offload_meter_unref(struct offload_meter *om)
     OVS_EXCLUDED(mutex)
 {
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, METER);
     /* One of a meter that is still there stays, and its counters with it. */
     if (!--om->n_refs && !om->meter) {
         destroy_nic_meter(om);
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, METER);
+}
+
+bool
+offload_meter_is_current(const struct offload_meter *om)
+    OVS_EXCLUDED(mutex)
+{
+    bool current;
+
+    offload_lock(&mutex, METER);
+    current = om->meter != NULL;
+    offload_unlock(&mutex, METER);
+    return current;
 }
 
 /* Separates the NICs' meters from 'meter', which is no longer what it was, and
@@ -319,7 +349,7 @@ abandon_nic_meters(struct meter *meter)
     size_t n = 0, allocated = 0;
     struct offload_meter *om;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, METER);
     LIST_FOR_EACH_POP (om, node, &meter->nic_meters) {
         if (n >= allocated) {
             gone = x2nrealloc(gone, &allocated, sizeof *gone);
@@ -328,7 +358,7 @@ abandon_nic_meters(struct meter *meter)
         om->n_refs++;
         gone[n++] = om;
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, METER);
 
     for (size_t i = 0; i < n; i++) {
         offload_flows_lose_meter(gone[i]);
@@ -343,7 +373,7 @@ offload_meter_set(uint32_t id, const struct ofputil_meter_config *config)
 {
     struct meter *meter;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, METER);
     meter = find_meter(id);
     if (!meter) {
         meter = xzalloc(sizeof *meter);
@@ -357,7 +387,7 @@ offload_meter_set(uint32_t id, const struct ofputil_meter_config *config)
     if (!meter->band.burst_size) {
         meter->band.burst_size = meter->band.rate;
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, METER);
 
     abandon_nic_meters(meter);
 }
@@ -368,12 +398,12 @@ offload_meter_del(uint32_t id)
 {
     struct meter *meter;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, METER);
     meter = find_meter(id);
     if (meter) {
         hmap_remove(&meters, &meter->node);
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, METER);
 
     if (meter) {
         abandon_nic_meters(meter);
@@ -388,7 +418,7 @@ offload_meter_add_stats(uint32_t id, struct ofputil_meter_stats *stats,
 {
     struct meter *meter;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, METER);
     meter = find_meter(id);
     if (meter) {
         struct offload_meter *om;
@@ -397,5 +427,5 @@ offload_meter_add_stats(uint32_t id, struct ofputil_meter_stats *stats,
             add_nic_stats(om, stats, n_bands);
         }
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, METER);
 }

@@ -16,12 +16,13 @@
  * Thread-safety
  * -------------
  *
- * All functions may be called from any thread, the first three with no other
- * lock held. */
+ * All functions may be called from any thread; offload-lock.h has the order of
+ * locks. */
 
 #ifndef OFFLOAD_METER_H
 #define OFFLOAD_METER_H 1
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct offload_meter;
@@ -46,6 +47,11 @@ void offload_meter_add_stats(uint32_t id, struct ofputil_meter_stats *stats,
 struct offload_meter *offload_meter_ref(uint16_t domain, uint32_t id,
                                         uint32_t *mtr_id,
                                         struct offload_refusal *refusal);
+
+/* Returns false if the datapath's meter was set or deleted since the reference
+ * was taken: then what it polices by is out of date.  Who has made a rule with
+ * it asks when others can find the rule. */
+bool offload_meter_is_current(const struct offload_meter *);
 
 /* Gives that back. */
 void offload_meter_unref(struct offload_meter *);

@@ -26,7 +26,8 @@
  *       offload_miss_split() hands over packets of one place at a time.
  *
  *    3. The AVX512 implementation of dpif-netdev's input does not call the
- *       hook: offload_miss_impl_ok() refuses it.
+ *       hook: offload_miss_impl_ok() refuses it, and if it was chosen before
+ *       there was any offload, the scalar one takes its place.
  *
  * Thread-safety
  * -------------

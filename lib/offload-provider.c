@@ -20,13 +20,18 @@
 #include "netdev-provider.h"
 #include "odp-util.h"
 #include "offload-actions.h"
+#include "offload-copy.h"
+#include "offload-ethdev.h"
 #include "offload-flow.h"
 #include "offload-form.h"
 #include "offload-group.h"
+#include "offload-lock.h"
 #include "offload-match.h"
 #include "offload-meter.h"
 #include "offload-miss.h"
+#include "offload-port.h"
 #include "offload-port-number.h"
+#include "offload-port-settings.h"
 #include "offload-reach.h"
 #include "offload-refusal.h"
 #include "offload-retry.h"
@@ -34,7 +39,11 @@
 #include "offload-sample.h"
 #include "offload-tunnel.h"
 #include "openvswitch/match.h"
+#include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
+#include "ovs-thread.h"
+#include "timeval.h"
 #include "util.h"
 #include "uuid.h"
 
@@ -54,6 +63,18 @@ is_served(const struct netdev *netdev)
 {
     return (ovsrcu_get(const struct netdev_flow_api *, &netdev->flow_api)
             == &offload_provider_api);
+}
+
+/* Whether what was refused is to be offered again. */
+static atomic_bool retry_refused = ATOMIC_VAR_INIT(false);
+
+/* Has the thread offer again what was refused, as it may not be now.  The
+ * caller may hold locks of Open vSwitch's, and a record's. */
+static void
+want_retry_refused(void)
+{
+    atomic_store(&retry_refused, true);
+    offload_retry_hurry();
 }
 
 /* Putting. */
@@ -77,57 +98,149 @@ get_switch_domain(int port_id, uint16_t *domain,
     return true;
 }
 
+/* A port that a megaflow names. */
+struct put_port {
+    odp_port_t port_no;
+    char *name, *type;          /* NULL if there is no such port. */
+    bool served;
+    bool no_representor;        /* Of type dpdkvdpa, but without. */
+    struct offload_port *port;  /* NULL if not served. */
+    int port_id;                /* Its ethdev, or -1. */
+};
+
 /* A megaflow on its way to a rule. */
 struct put {
     const struct offload_flow *flow;
-    const char *dpif_type;
     uint16_t domain;            /* The NIC where its packets are. */
+    uint16_t port_id;           /* The ethdev that makes the rule. */
     struct offload_place place; /* Where they are. */
     struct offload_place target;        /* Where its jump leads, if any. */
     struct offload_ties *ties;  /* Of the rule to be. */
+
+    /* Found before any lock was taken. */
+    struct put_port *ports;
+    size_t n_ports, allocated_ports;
+    struct offload_port **entered;      /* To be left. */
+    size_t n_entered, allocated_entered;
 };
 
-static bool
-resolve_netdev(const struct netdev *netdev, struct put *put, int growth,
-               uint16_t *port_id, struct offload_refusal *refusal)
+static struct put_port *
+put_find(struct put *put, odp_port_t port_no)
 {
-    const char *type = netdev_get_type(netdev);
-    const char *name = netdev_get_name(netdev);
-    uint16_t domain;
-    int id;
+    for (size_t i = 0; i < put->n_ports; i++) {
+        if (put->ports[i].port_no == port_no) {
+            return &put->ports[i];
+        }
+    }
+    return NULL;
+}
 
-    if (netdev_is_dpdkvdpa(netdev)
-        && !netdev_dpdkvdpa_has_representor(netdev)) {
-        return offload_refuse_words(refusal,
-                                    OFFLOAD_REFUSAL_PORT_NO_REPRESENTOR,
-                                    "%s", name);
-    }
-    if (!netdev_is_dpdkvdpa(netdev) && strcmp(type, "dpdk")) {
-        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_CLASS,
-                                    "%s, type %s", name, type);
-    }
-    if (!is_served(netdev)) {
-        /* Being removed: see flow_flush(). */
-        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
-                                    "%s", name);
-    }
+/* Finds out about 'port_no'.  Takes locks of Open vSwitch. */
+static void
+put_look_up(struct put *put, odp_port_t port_no, const char *dpif_type)
+{
+    struct netdev *netdev;
+    struct put_port *pp;
 
-    id = netdev_dpdk_get_port_id(CONST_CAST(struct netdev *, netdev));
-    if (!get_switch_domain(id, &domain, refusal)) {
+    offload_lock_assert_none();
+    if (port_no == ODPP_NONE || put_find(put, port_no)) {
+        return;
+    }
+    if (put->n_ports >= put->allocated_ports) {
+        put->ports = x2nrealloc(put->ports, &put->allocated_ports,
+                                sizeof *put->ports);
+    }
+    pp = &put->ports[put->n_ports++];
+    *pp = (struct put_port) { .port_no = port_no, .port_id = -1 };
+    netdev = netdev_ports_get(port_no, dpif_type);
+    if (!netdev) {
+        return;
+    }
+    pp->name = xstrdup(netdev_get_name(netdev));
+    pp->type = xstrdup(netdev_get_type(netdev));
+    pp->served = is_served(netdev);
+    pp->no_representor = (netdev_is_dpdkvdpa(netdev)
+                          && !netdev_dpdkvdpa_has_representor(netdev));
+    if (pp->served) {
+        pp->port = offload_port_get(netdev);
+        pp->served = pp->port != NULL;
+    }
+    if (pp->served && !pp->port->is_tunnel) {
+        pp->port_id = netdev_dpdk_get_port_id(netdev);
+    }
+    netdev_close(netdev);
+}
+
+/* Finds out about all ports that 'actions' name. */
+static void
+put_look_up_actions(struct put *put, const struct nlattr *actions, size_t len,
+                    const char *dpif_type)
+{
+    const struct nlattr *a;
+    size_t left;
+
+    NL_ATTR_FOR_EACH_UNSAFE (a, left, actions, len) {
+        switch (nl_attr_type(a)) {
+        case OVS_ACTION_ATTR_OUTPUT:
+        case OVS_ACTION_ATTR_TUNNEL_POP:
+            put_look_up(put, nl_attr_get_odp_port(a), dpif_type);
+            break;
+        case OVS_ACTION_ATTR_CLONE:
+            put_look_up_actions(put, nl_attr_get(a), nl_attr_get_size(a),
+                                dpif_type);
+            break;
+        case OVS_ACTION_ATTR_SAMPLE:
+            a = nl_attr_find_nested(a, OVS_SAMPLE_ATTR_ACTIONS);
+            if (a) {
+                put_look_up_actions(put, nl_attr_get(a), nl_attr_get_size(a),
+                                    dpif_type);
+            }
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* Notes that 'put' has entered 'port'. */
+static void
+put_add_entered(struct put *put, struct offload_port *port)
+{
+    if (put->n_entered >= put->allocated_entered) {
+        put->entered = x2nrealloc(put->entered, &put->allocated_entered,
+                                  sizeof *put->entered);
+    }
+    put->entered[put->n_entered++] = port;
+}
+
+static bool
+put_enter(struct put *put, struct offload_port *port)
+{
+    if (!offload_port_enter(port)) {
         return false;
     }
-    if (domain != put->domain) {
-        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_OTHER_NIC,
-                                    "%s", name);
-    }
-    if (!offload_port_settings_check_output(put->ties->port,
-                                            offload_port_get(netdev), growth,
-                                            refusal)) {
-        return false;
-    }
-    *port_id = id;
-    offload_ties_add_output(put->ties, offload_port_get(netdev));
+    put_add_entered(put, port);
     return true;
+}
+
+static void
+put_leave_all(struct put *put)
+{
+    while (put->n_entered) {
+        offload_port_leave(put->entered[--put->n_entered]);
+    }
+}
+
+static void
+put_uninit(struct put *put)
+{
+    put_leave_all(put);
+    free(put->entered);
+    for (size_t i = 0; i < put->n_ports; i++) {
+        free(put->ports[i].name);
+        free(put->ports[i].type);
+    }
+    free(put->ports);
 }
 
 static bool
@@ -135,18 +248,45 @@ put_output(odp_port_t port_no, int growth, uint16_t *port_id,
            struct offload_refusal *refusal, void *put_)
 {
     struct put *put = put_;
-    struct netdev *netdev;
-    bool ok;
+    const struct put_port *pp = put_find(put, port_no);
+    uint16_t domain;
 
-    netdev = netdev_ports_get(port_no, put->dpif_type);
-    if (!netdev) {
+    if (!pp || !pp->name) {
         /* Open vSwitch offers internal and tap ports to no provider. */
         return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
                                     OFFLOAD_PORT_NUMBER_FORMAT, port_no);
     }
-    ok = resolve_netdev(netdev, put, growth, port_id, refusal);
-    netdev_close(netdev);
-    return ok;
+    if (pp->no_representor) {
+        return offload_refuse_words(refusal,
+                                    OFFLOAD_REFUSAL_PORT_NO_REPRESENTOR,
+                                    "%s", pp->name);
+    }
+    if (strcmp(pp->type, "dpdk") && strcmp(pp->type, "dpdkvdpa")) {
+        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_CLASS,
+                                    "%s, type %s", pp->name, pp->type);
+    }
+    if (!pp->served || !put_enter(put, pp->port)) {
+        /* Being removed, or reconfigured. */
+        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
+                                    "%s", pp->name);
+    }
+
+    if (!get_switch_domain(pp->port_id, &domain, refusal)) {
+        return false;
+    }
+    if (domain != put->domain) {
+        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_OTHER_NIC,
+                                    "%s", pp->name);
+    }
+    /* Packets of a tunnel may come by any port: see put_enter_physical(). */
+    if (!offload_port_settings_check_output(put->place.tunnel == ODPP_NONE
+                                            ? put->ties->port : NULL,
+                                            pp->port, growth, refusal)) {
+        return false;
+    }
+    *port_id = pp->port_id;
+    offload_ties_add_output(put->ties, pp->port);
+    return true;
 }
 
 /* Packets that recirculate stay packets of their tunnel. */
@@ -162,11 +302,9 @@ put_jump(uint32_t recirc_id, odp_port_t tnl_port, bool hash_gone,
     struct offload_group *target;
 
     if (!recirc_id) {
-        struct netdev *netdev = netdev_ports_get(tnl_port, put->dpif_type);
-        bool served = netdev && is_served(netdev);
+        const struct put_port *pp = put_find(put, tnl_port);
 
-        netdev_close(netdev);
-        if (!served || put->place.tunnel != ODPP_NONE) {
+        if (!pp || !pp->served || put->place.tunnel != ODPP_NONE) {
             return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_TNL_POP);
         }
     }
@@ -174,12 +312,17 @@ put_jump(uint32_t recirc_id, odp_port_t tnl_port, bool hash_gone,
     if (!target) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_GROUP);
     }
-    if (offload_group_add_miss(target, put->ties->port, refusal)) {
+    if (offload_group_add_miss(target, put->ties->port, put->port_id,
+                               refusal)) {
         offload_group_unref(target);
         return false;
     }
     if (hash_gone) {
         offload_group_set_hash_gone(target);
+    }
+    if (!recirc_id) {
+        /* The tunnel's megaflows may have waited for a port. */
+        want_retry_refused();
     }
     put->ties->target = target;
     put->target = place;
@@ -208,17 +351,18 @@ put_userspace(const struct nlattr *userspace, uint32_t *mark,
               uint16_t *port_id, struct offload_refusal *refusal, void *put_)
 {
     struct put *put = put_;
-    struct offload_sample *sample = NULL;
+    struct offload_sample *sample;
 
-    if (put->place.tunnel == ODPP_NONE) {
-        sample = offload_sample_create(userspace, put->place.recirc_id);
-    }
-    if (!sample) {
+    if (put->place.tunnel != ODPP_NONE) {
         return offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_USERSPACE);
+    }
+    sample = offload_sample_ref(userspace, put->place.recirc_id, refusal);
+    if (!sample) {
+        return false;
     }
     offload_ties_add_sample(put->ties, sample);
     *mark = offload_sample_mark(sample);
-    *port_id = netdev_dpdk_get_port_id(put->ties->port->netdev);
+    *port_id = put->port_id;
     return true;
 }
 
@@ -229,24 +373,37 @@ static const struct offload_actions_ops put_ops = {
     .userspace = put_userspace,
 };
 
-/* Returns the port by which the packets of 'flow' enter the NIC: that of the
- * megaflow or, if that is a tunnel's, the one that the packet came by which
- * made the megaflow.  Packets of the tunnel from elsewhere stay in
- * software. */
+/* Enters a port by which packets of the megaflow get into the NIC, and returns
+ * it and its ethdev: the megaflow's, or, if that is a tunnel's, the one that
+ * the packet came by which made the megaflow, or one whose packets are sent
+ * into the tunnel's group.  A rule in that group is for packets from all
+ * ports. */
 static struct offload_port *
-get_physical_port(const struct offload_flow *flow, const char *dpif_type)
-    OVS_REQUIRES(flow->mutex)
+put_enter_physical(struct put *put, odp_port_t in_port,
+                   odp_port_t orig_in_port, bool is_tunnel)
 {
-    struct offload_port *port = flow->port;
+    const struct put_port *pp = put_find(put, is_tunnel ? orig_in_port
+                                         : in_port);
+    struct offload_port *port;
 
-    if (port->is_tunnel) {
-        struct netdev *netdev = netdev_ports_get(flow->orig_in_port,
-                                                 dpif_type);
-
-        port = netdev && is_served(netdev) ? offload_port_get(netdev) : NULL;
-        netdev_close(netdev);
+    if (pp && pp->served && pp->port_id >= 0 && put_enter(put, pp->port)) {
+        put->port_id = pp->port_id;
+        return pp->port;
     }
-    return port && !port->is_tunnel ? port : NULL;
+    if (!is_tunnel) {
+        return NULL;
+    }
+    port = offload_group_enter_port(&put->place);
+    if (port) {
+        int port_id = offload_port_id(port);
+
+        put_add_entered(put, port);
+        if (port_id < 0) {
+            return NULL;
+        }
+        put->port_id = port_id;
+    }
+    return port;
 }
 
 /* Checks that packets come to where 'flow' is to have its rule, or else has it
@@ -256,12 +413,9 @@ check_reached(struct offload_flow *flow, const struct put *put,
               struct offload_refusal *refusal)
     OVS_REQUIRES(flow->mutex)
 {
-    const struct offload_reach where = {
-        put->domain, put->place, put->ties->port
-    };
-
     if (!put->ties->group
-        || offload_reach_check(flow, put->ties->group, &where)) {
+        || offload_reach_check(flow, put->ties->group, put->domain,
+                               &put->place, put->ties->port)) {
         return true;
     }
     return (put->place.recirc_id
@@ -281,9 +435,8 @@ make_rule(struct offload_flow *flow, const struct match *match,
           struct offload_refusal *refusal, bool *again)
     OVS_REQUIRES(flow->mutex)
 {
-    struct netdev *netdev = put->ties->port->netdev;
     struct offload_match_params params = {
-        .port_id = netdev_dpdk_get_port_id(netdev),
+        .port_id = put->port_id,
         .tunnel = flow->port->is_tunnel ? flow->port->netdev : NULL,
         .forms = trial->forms,
     };
@@ -309,8 +462,9 @@ make_rule(struct offload_flow *flow, const struct match *match,
                                          oa.actions, refusal)) {
         error = ENOTSUP;
     } else {
-        error = offload_rule_create(netdev, attr.group, &om, &oa, &flow->rule,
-                                    refusal);
+        error = offload_rule_create(netdev_get_name(put->ties->port->netdev),
+                                    put->port_id, attr.group, &om, &oa,
+                                    &flow->rule, refusal);
         if (error == ENOTSUP) {
             offload_form_learn_shape(put->domain, &attr, om.items,
                                      oa.actions, refusal->words);
@@ -318,8 +472,7 @@ make_rule(struct offload_flow *flow, const struct match *match,
     }
     if (!error) {
         if (put->ties->target) {
-            offload_reach_found(&(struct offload_reach) {
-                put->domain, put->target, put->ties->port });
+            offload_reach_found(put->domain, &put->target, put->ties->port);
         }
         offload_form_trial_succeed(trial, used);
     } else if (refusal->code == OFFLOAD_REFUSAL_NIC) {
@@ -328,53 +481,72 @@ make_rule(struct offload_flow *flow, const struct match *match,
     return error;
 }
 
+/* Returns true if a meter of the rule of 'flow', which others can find now,
+ * was changed while the rule was made. */
+static bool
+has_stale_meter(const struct offload_flow *flow)
+    OVS_REQUIRES(flow->mutex)
+{
+    for (size_t i = 0; i < flow->ties.n_meters; i++) {
+        if (!offload_meter_is_current(flow->ties.meters[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Makes a rule for 'flow', which has none, of 'match' and 'actions', in
  * whatever form the NIC takes.  Returns 0, or a positive errno and
  * '*refusal'. */
 static int
 offload_flow_make_rule(struct offload_flow *flow, const struct match *match,
                        const struct nlattr *actions, size_t actions_len,
-                       struct offload_refusal *refusal)
+                       struct put *put, struct offload_refusal *refusal)
     OVS_REQUIRES(flow->mutex)
 {
-    struct put put = {
-        .flow = flow,
-        .dpif_type = netdev_get_dpif_type(flow->port->netdev),
-        .place = {
-            .recirc_id = match->flow.recirc_id,
-            .tunnel = (flow->port->is_tunnel ? match->flow.in_port.odp_port
-                       : ODPP_NONE),
-        },
-        .ties = &flow->ties,
-    };
-    struct offload_port *port = get_physical_port(flow, put.dpif_type);
+    bool is_tunnel = flow->port->is_tunnel;
     struct offload_form_trial trial;
+    struct offload_port *port;
     bool again = true;
     int error = 0;
 
-    if (!port) {
-        offload_refuse(refusal, OFFLOAD_REFUSAL_MATCH_TUNNEL_PORT);
+    put->flow = flow;
+    put->ties = &flow->ties;
+    put->place.recirc_id = match->flow.recirc_id;
+    put->place.tunnel = (is_tunnel ? match->flow.in_port.odp_port
+                         : ODPP_NONE);
+
+    if (!put_enter(put, flow->port)) {
+        offload_refuse(refusal, OFFLOAD_REFUSAL_NIC_RESTART);
         return EOPNOTSUPP;
     }
-    if (!get_switch_domain(netdev_dpdk_get_port_id(port->netdev), &put.domain,
-                           refusal)
-        || !offload_port_settings_check_input(port, refusal)) {
+    port = put_enter_physical(put, match->flow.in_port.odp_port,
+                              flow->orig_in_port, is_tunnel);
+    if (!port) {
+        offload_refuse(refusal, is_tunnel ? OFFLOAD_REFUSAL_MATCH_TUNNEL_PORT
+                       : OFFLOAD_REFUSAL_PORT_NO_DEVICE);
+        return EOPNOTSUPP;
+    }
+    if (!get_switch_domain(put->port_id, &put->domain, refusal)
+        || (!is_tunnel
+            && !offload_port_settings_check_input(port, refusal))) {
         return EOPNOTSUPP;
     }
 
-    offload_form_trial_init(&trial, put.domain);
+    offload_form_trial_init(&trial, put->domain);
     while (again) {
         struct offload_refusal trial_refusal;
 
         flow->ties.port = port;
-        if (put.place.recirc_id || put.place.tunnel != ODPP_NONE) {
-            flow->ties.group = offload_group_ref(put.domain, &put.place);
+        if (put->place.recirc_id || put->place.tunnel != ODPP_NONE) {
+            flow->ties.group = offload_group_ref(put->domain, &put->place);
             if (!flow->ties.group) {
                 offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_GROUP);
+                offload_ties_clear(&flow->ties);
                 return EOPNOTSUPP;
             }
         }
-        error = make_rule(flow, match, actions, actions_len, &trial, &put,
+        error = make_rule(flow, match, actions, actions_len, &trial, put,
                           &trial_refusal, &again);
         if (!error) {
             return 0;
@@ -396,43 +568,50 @@ offload_flow_make_rule(struct offload_flow *flow, const struct match *match,
 static void
 offload_flow_put(struct offload_flow *flow, const struct match *match,
                  const struct nlattr *actions, size_t actions_len,
-                 odp_port_t orig_in_port)
+                 odp_port_t orig_in_port, struct put *put)
     OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
 {
     struct offload_port *port = flow->port;
     struct offload_refusal refusal;
     bool modify = flow->rule != NULL;
-    int error = 0;
+    int error;
 
-    if (modify) {
-        if (flow->actions_len == actions_len
-            && !memcmp(flow->actions, actions, actions_len)
-            && !offload_flow_count(flow)) {
-            /* Another PMD thread's copy of the megaflow. */
-            return;
-        }
-        error = offload_flow_drop_rule(flow);
-        if (error) {
-            offload_refuse_words(&refusal, OFFLOAD_REFUSAL_NIC_STUCK, "%s",
-                                 ovs_strerror(error));
-        }
+    flow->orphan = false;
+    if (modify && flow->actions && flow->actions_len == actions_len
+        && !memcmp(flow->actions, actions, actions_len)
+        && !offload_flow_count(flow)) {
+        /* Another PMD thread's copy of the megaflow. */
+        return;
+    }
+    error = offload_flow_drop_rule(flow);
+    if (error) {
+        offload_refuse_words(&refusal, OFFLOAD_REFUSAL_NIC_STUCK, "%s",
+                             ovs_strerror(error));
     }
 
     offload_flow_set_megaflow(flow, match, actions, actions_len,
                               orig_in_port);
     if (!error) {
-        error = offload_flow_make_rule(flow, match, actions, actions_len,
+        error = offload_flow_make_rule(flow, match, actions, actions_len, put,
                                        &refusal);
     }
-    offload_flow_set_state(flow, error ? &refusal : NULL);
+    if (!error || refusal.code != OFFLOAD_REFUSAL_MATCH_TUNNEL_PORT
+        || offload_flow_refusal(flow) != OFFLOAD_REFUSAL_INPUT_REMOVED) {
+        offload_flow_set_state(flow, error ? &refusal : NULL);
+    } /* Otherwise there is still no other port: the reason is the same. */
     if (error && refusal.code == OFFLOAD_REFUSAL_NIC_FULL) {
-        offload_retry_add(flow, false);
+        offload_retry_add(flow, OFFLOAD_RETRY_ROOM);
+    } else if (error && refusal.code == OFFLOAD_REFUSAL_NIC_RESTART) {
+        offload_retry_add(flow, OFFLOAD_RETRY_LATER);
+    } else if (!error && has_stale_meter(flow)) {
+        offload_flow_lose_rule_and_retry(flow, OFFLOAD_REFUSAL_ACTION_METER);
     }
+    put_leave_all(put);
 
-    ovs_mutex_lock(&port->mutex);
+    offload_lock(&port->mutex, PORT);
     port->n_puts++;
     port->n_refusals += error != 0;
-    ovs_mutex_unlock(&port->mutex);
+    offload_unlock(&port->mutex, PORT);
 
     if (error) {
         COVERAGE_INC(offload_flow_refused);
@@ -449,34 +628,116 @@ offload_flow_put(struct offload_flow *flow, const struct match *match,
     }
 }
 
-/* Offers a few megaflows again that were refused, or lost their rule, for a
- * reason that has passed.  The ports of all of them stay, since the caller has
- * dpif-netdev's port_rwlock. */
-static void
-run_retries(void)
+/* Records whose time has come. */
+
+/* What is to be offered. */
+struct offer {
+    struct match match;
+    struct nlattr *actions;
+    size_t actions_len;
+    odp_port_t orig_in_port;
+    unsigned int version;
+};
+
+/* Looks after 'flow' as far as that needs no port.  Returns true if it is to
+ * be offered, as '*offer'. */
+static bool
+tend_prepare(struct offload_flow *flow, struct offer *offer)
+    OVS_EXCLUDED(flow->mutex)
 {
-    for (int i = 0; i < 4; i++) {
-        struct offload_flow *flow = offload_retry_pop();
+    const struct nlattr *new = NULL;
+    size_t new_len = 0;
+    bool wanted = false;
 
-        if (!flow) {
-            break;
-        }
-        ovs_mutex_lock(&flow->mutex);
-        if (!flow->dead && !flow->rule && flow->actions
-            && is_served(flow->port->netdev)) {
-            struct nlattr *actions = xmemdup(flow->actions,
-                                             MAX(flow->actions_len, 1));
-            struct match match;
-
-            minimatch_expand(&flow->match, &match);
-            COVERAGE_INC(offload_flow_retry);
-            offload_flow_put(flow, &match, actions, flow->actions_len,
-                             flow->orig_in_port);
-            free(actions);
-        }
-        ovs_mutex_unlock(&flow->mutex);
-        offload_flow_unref(flow);
+    offload_lock(&flow->mutex, FLOW);
+    if (flow->dead) {
+        goto out;
     }
+    if (flow->orphan) {
+        offload_flow_end(flow);
+        goto out;
+    }
+    if (flow->leaving && offload_flow_drop_rule(flow)) {
+        goto out;
+    }
+    if (flow->actions) {
+        bool same = offload_copies_have_actions(&flow->copies, flow->actions,
+                                                flow->actions_len, &new,
+                                                &new_len);
+
+        wanted = !flow->rule || !same;
+        if (wanted) {
+            minimatch_expand(&flow->match, &offer->match);
+            offer->actions_len = same ? flow->actions_len : new_len;
+            offer->actions = xmalloc(MAX(offer->actions_len, 1));
+            memcpy(offer->actions, same ? flow->actions : new,
+                   offer->actions_len);
+            offer->orig_in_port = flow->orig_in_port;
+            offer->version = flow->version;
+        }
+    }
+out:
+    offload_unlock(&flow->mutex, FLOW);
+    return wanted;
+}
+
+static void
+tend(struct offload_flow *flow)
+{
+    struct offload_port *port = flow->port;
+    struct put put = { .n_ports = 0 };
+    struct offer offer;
+
+    if (!tend_prepare(flow, &offer)) {
+        return;
+    }
+    put_look_up(&put, offer.match.flow.in_port.odp_port, port->dpif_type);
+    put_look_up(&put, offer.orig_in_port, port->dpif_type);
+    put_look_up_actions(&put, offer.actions, offer.actions_len,
+                        port->dpif_type);
+
+    offload_lock(&flow->mutex, FLOW);
+    if (!flow->dead && !flow->orphan && flow->version == offer.version) {
+        COVERAGE_INC(offload_flow_retry);
+        offload_flow_put(flow, &offer.match, offer.actions, offer.actions_len,
+                         offer.orig_in_port, &put);
+    }
+    offload_unlock(&flow->mutex, FLOW);
+    put_uninit(&put);
+    free(offer.actions);
+}
+
+static void *
+tend_main(void *arg OVS_UNUSED)
+{
+    long long int next = 0;
+
+    for (;;) {
+        uint64_t seq = offload_retry_seq();
+        bool yes = true;
+        struct offload_flow *flow;
+
+        if (atomic_compare_exchange_strong(&retry_refused, &yes, false)) {
+            offload_flows_retry_refused();
+        }
+
+        while ((flow = offload_retry_pop())) {
+            tend(flow);
+            offload_flow_unref(flow);
+            ovsrcu_quiesce();
+        }
+        if (time_msec() >= next) {
+            offload_flows_retry_orphans();
+            offload_groups_retry();
+            next = time_msec() + OFFLOAD_RETRY_MS;
+        }
+        coverage_try_clear();
+
+        offload_retry_wait(seq);
+        poll_timer_wait_until(next);
+        poll_block();
+    }
+    return NULL;
 }
 
 /* netdev_flow_api. */
@@ -492,30 +753,38 @@ offload_provider_flow_put(struct netdev *netdev, struct match *match,
                           struct dpif_flow_stats *stats)
 {
     struct offload_port *port = offload_port_get(netdev);
+    struct put put = { .n_ports = 0 };
     struct offload_flow *flow;
     bool dead;
 
-    if (!port) {
+    if (!port || offload_port_is_gone(port)) {
         return EOPNOTSUPP;
     }
-    offload_port_retry(port);
+    put_look_up(&put, match->flow.in_port.odp_port, port->dpif_type);
+    put_look_up(&put, info->orig_in_port, port->dpif_type);
+    put_look_up_actions(&put, actions, actions_len, port->dpif_type);
 
     /* A record that is removed meanwhile is of no use: take another. */
     do {
         flow = offload_flow_obtain(port, ufid);
-        ovs_mutex_lock(&flow->mutex);
+        offload_lock(&flow->mutex, FLOW);
         dead = flow->dead;
         if (!dead) {
+            offload_copies_add(&flow->copies, ufid);
             offload_flow_put(flow, match, actions, actions_len,
-                             info->orig_in_port);
+                             info->orig_in_port, &put);
             if (stats) {
-                offload_flow_tell_stats(flow, stats);
+                offload_flow_tell_stats(flow, ufid, stats);
+            }
+            if (offload_port_is_gone(port)) {
+                /* Its other records have gone meanwhile. */
+                offload_flow_purge(flow);
             }
         }
-        ovs_mutex_unlock(&flow->mutex);
+        offload_unlock(&flow->mutex, FLOW);
         offload_flow_unref(flow);
     } while (dead);
-    run_retries();
+    put_uninit(&put);
 
     /* Offload threads have no poll loop that would publish their counts. */
     coverage_try_clear();
@@ -534,28 +803,23 @@ offload_provider_flow_del(struct netdev *netdev, const ovs_u128 *ufid,
     if (!port) {
         return ENOENT;
     }
-    offload_port_retry(port);
     flow = offload_flow_find(port, ufid);
     if (!flow) {
         return ENOENT;
     }
 
-    ovs_mutex_lock(&flow->mutex);
+    offload_lock(&flow->mutex, FLOW);
     if (flow->dead) {
         error = ENOENT;
     } else {
         COVERAGE_INC(offload_flow_delete);
-        if (flow->rule) {
-            error = offload_flow_drop_rule(flow);
-        }
         if (stats) {
-            offload_flow_tell_stats(flow, stats);
+            offload_flow_tell_stats(flow, ufid, stats);
         }
-        offload_flow_remove(flow);
+        offload_flow_end(flow);
     }
-    ovs_mutex_unlock(&flow->mutex);
+    offload_unlock(&flow->mutex, FLOW);
     offload_flow_unref(flow);
-    run_retries();
     return error;
 }
 
@@ -583,36 +847,52 @@ offload_provider_flow_get(struct netdev *netdev,
         return ENOENT;
     }
 
-    ovs_mutex_lock(&flow->mutex);
-    if (flow->rule && offload_flow_count(flow)) {
-        offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_NIC_GONE);
+    offload_lock(&flow->mutex, FLOW);
+    if (flow->dead) {
+        error = ENOENT;
+        goto out;
+    }
+    offload_copies_add(&flow->copies, ufid);
+    error = offload_flow_count(flow);
+    if (flow->rule) {
+        const struct nlattr *new;
+        size_t new_len;
+
+        if (error == ENODEV) {
+            offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_NIC_GONE);
+        } else if (error) {
+            offload_flow_lose_rule_and_retry(flow,
+                                             OFFLOAD_REFUSAL_NIC_RESTART);
+        } else if (flow->actions
+                   && !offload_copies_have_actions(&flow->copies,
+                                                   flow->actions,
+                                                   flow->actions_len,
+                                                   &new, &new_len)) {
+            /* The rule's are those of a copy that is dead, whose successor
+             * dpif-netdev did not offer. */
+            offload_retry_add(flow, OFFLOAD_RETRY_LATER);
+        }
     }
     if (flow->rule && flow->ties.group
         && !offload_group_is_reached(flow->ties.group, flow->ties.port)) {
-        offload_flow_lose_rule(flow, OFFLOAD_REFUSAL_NOT_REACHED);
-        offload_retry_add(flow, true);
+        offload_flow_lose_rule_and_retry(flow, OFFLOAD_REFUSAL_NOT_REACHED);
     }
-    if (flow->dead) {
-        error = ENOENT;
-    } else if (flow->rule) {
+    offload_flow_tell_stats(flow, ufid, stats);
+    error = 0;
+    if (flow->rule) {
         attrs->offloaded = true;
         attrs->dp_layer = "dpdk";
-    } else if (!flow->past.n_packets) {
+    } else if (!stats->n_packets) {
         error = ENOENT;
     }
-    if (error) {
-        offload_flow_get_stats(flow, stats);
-    } else {
-        offload_flow_tell_stats(flow, stats);
-    }
-    ovs_mutex_unlock(&flow->mutex);
+out:
+    offload_unlock(&flow->mutex, FLOW);
     offload_flow_unref(flow);
-    run_retries();
     return error;
 }
 
-/* Called in each offload thread when a port is removed.  Other threads may
- * still put megaflows until they come here too: the last one sees all. */
+/* Called in each offload thread when a port is removed: nothing else has it
+ * called. */
 static int
 offload_provider_flow_flush(struct netdev *netdev)
 {
@@ -621,7 +901,9 @@ offload_provider_flow_flush(struct netdev *netdev)
     if (!port) {
         return EOPNOTSUPP;
     }
-    offload_port_purge(port);
+    if (offload_port_close_for_good(port)) {
+        offload_flows_purge_port(port);
+    }
     return 0;
 }
 
@@ -633,10 +915,10 @@ offload_provider_flow_get_n_flows(struct netdev *netdev, uint64_t *n_flows)
     if (!port) {
         return EOPNOTSUPP;
     }
-    ovs_mutex_lock(&port->mutex);
+    offload_lock(&port->mutex, PORT);
     memcpy(n_flows, port->n_in_nic,
            netdev_offload_thread_nb() * sizeof *n_flows);
-    ovs_mutex_unlock(&port->mutex);
+    offload_unlock(&port->mutex, PORT);
     return 0;
 }
 
@@ -655,16 +937,22 @@ offload_provider_init_flow_api(struct netdev *netdev)
     }
 
     offload_port_create(netdev, is_tunnel);
+    want_retry_refused();
     return 0;
 }
 
-/* dpif-netdev has flushed already, except when a whole datapath goes. */
+/* dpif-netdev has flushed already, or offload_provider_reconfigured() has done
+ * so, so that there is nothing left to be done that takes long: if this is the
+ * last netdev_close(), netdev_mutex is held. */
 static void
 offload_provider_uninit_flow_api(struct netdev *netdev)
 {
     struct offload_port *port = offload_port_get(netdev);
 
     if (port) {
+        if (offload_port_close_for_good(port)) {
+            offload_flows_purge_port(port);
+        }
         offload_port_destroy(port);
     }
 }
@@ -681,39 +969,69 @@ const struct netdev_flow_api offload_provider_api = {
     .uninit_flow_api = offload_provider_uninit_flow_api,
 };
 
-/* OVS has the NIC forget rules when it stops a port to reconfigure it, unless
- * the driver keeps them. */
+/* Returns the port of 'netdev', or NULL if it is not served. */
+static struct offload_port *
+get_served_port(struct netdev *netdev)
+{
+    return is_served(netdev) ? offload_port_get(netdev) : NULL;
+}
+
+/* Open vSwitch has the NIC forget rules when it stops a port to reconfigure
+ * it, unless the driver keeps them. */
 void
 offload_provider_reconfigure(struct netdev *netdev)
 {
-    struct rte_eth_dev_info info;
-    struct offload_port *port;
+    struct offload_port *port = get_served_port(netdev);
     int port_id;
 
-    if (!is_served(netdev)) {
+    if (!port || port->is_tunnel) {
         return;
     }
-    port = offload_port_get(netdev);
     port_id = netdev_dpdk_get_port_id(netdev);
-    if (port && port_id >= 0 && !rte_eth_dev_info_get(port_id, &info)
-        && !(info.dev_capa & RTE_ETH_DEV_CAPA_FLOW_RULE_KEEP)) {
-        offload_port_lose_rules(port);
+    if (port_id >= 0 && !offload_ethdev_keeps_rules(port_id)) {
+        offload_port_close(port);
+        offload_flows_lose_port(port);
+    }
+}
+
+/* dpif-netdev destroys a port that could not be reconfigured without a word,
+ * and goes on offering megaflows that output to it. */
+void
+offload_provider_reconfigured(struct netdev *netdev, int error)
+{
+    struct offload_port *port = get_served_port(netdev);
+
+    if (port && error && error != EOPNOTSUPP) {
+        if (offload_port_close_for_good(port)) {
+            offload_flows_purge_port(port);
+        }
+        netdev_uninit_flow_api(netdev);
+    } else if (port && !port->is_tunnel) {
+        offload_port_open(port);
+    }
+    if (!error && !strncmp(netdev_get_type(netdev), "dpdk", 4)) {
+        /* A NIC's device has come (back). */
+        want_retry_refused();
     }
 }
 
 void
 offload_provider_settings_changed(struct netdev *netdev)
 {
-    if (is_served(netdev)) {
-        offload_port_settings_run(offload_port_get(netdev));
+    struct offload_port *port = get_served_port(netdev);
+
+    if (port) {
+        offload_port_settings_run(port);
     }
 }
 
 void
 offload_provider_set_policed(struct netdev *netdev, bool policed)
 {
-    if (is_served(netdev)) {
-        offload_port_settings_set_policed(offload_port_get(netdev), policed);
+    struct offload_port *port = get_served_port(netdev);
+
+    if (port) {
+        offload_port_settings_set_policed(port, policed);
     }
 }
 
@@ -721,4 +1039,6 @@ void
 offload_provider_init(void)
 {
     dpdkvdpa_unixctl_init();
+    offload_ethdev_init();
+    ovs_thread_create("offload_tend", tend_main, NULL);
 }

@@ -5,21 +5,45 @@
 #include "offload-retry.h"
 
 #include "offload-flow.h"
+#include "offload-lock.h"
 #include "openvswitch/list.h"
+#include "openvswitch/poll-loop.h"
 #include "openvswitch/thread.h"
-#include "ovs-atomic.h"
+#include "ovs-thread.h"
+#include "seq.h"
+#include "timeval.h"
 #include "util.h"
 
 static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
 
-/* Records, by their 'retry_node'.  Each is a reference. */
+/* Records, by their 'retry_node'.  Each is a reference.  In 'later', the first
+ * is the one whose time comes first. */
 static struct ovs_list want_room OVS_GUARDED_BY(mutex)
     = OVS_LIST_INITIALIZER(&want_room);
 static struct ovs_list soon OVS_GUARDED_BY(mutex)
     = OVS_LIST_INITIALIZER(&soon);
+static struct ovs_list later OVS_GUARDED_BY(mutex)
+    = OVS_LIST_INITIALIZER(&later);
 
-/* How many there are in 'soon', to be looked at without the lock. */
-static atomic_count n_soon = ATOMIC_COUNT_INIT(0);
+static struct seq *
+get_seq(void)
+{
+    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
+    static struct seq *seq;
+
+    if (ovsthread_once_start(&once)) {
+        seq = seq_create();
+        ovsthread_once_done(&once);
+    }
+    return seq;
+}
+
+static struct offload_flow *
+first(const struct ovs_list *list)
+{
+    return CONTAINER_OF(ovs_list_front(list), struct offload_flow,
+                        retry_node);
+}
 
 /* Takes 'flow' out of its list.  The caller has its reference then. */
 static void
@@ -27,36 +51,38 @@ take(struct offload_flow *flow)
     OVS_REQUIRES(mutex)
 {
     ovs_list_remove(&flow->retry_node);
-    if (flow->retry == OFFLOAD_RETRY_SOON) {
-        atomic_count_dec(&n_soon);
-    }
     flow->retry = OFFLOAD_RETRY_NO;
 }
 
 static void
-put_soon(struct offload_flow *flow)
+put(struct offload_flow *flow, enum offload_retry what)
     OVS_REQUIRES(mutex)
 {
-    ovs_list_push_back(&soon, &flow->retry_node);
-    flow->retry = OFFLOAD_RETRY_SOON;
-    atomic_count_inc(&n_soon);
+    ovs_list_push_back(what == OFFLOAD_RETRY_ROOM ? &want_room
+                       : what == OFFLOAD_RETRY_SOON ? &soon : &later,
+                       &flow->retry_node);
+    flow->retry = what;
+    flow->retry_due = time_msec() + OFFLOAD_RETRY_MS;
 }
 
 void
-offload_retry_add(struct offload_flow *flow, bool is_soon)
+offload_retry_add(struct offload_flow *flow, enum offload_retry what)
     OVS_EXCLUDED(mutex)
 {
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     if (flow->retry == OFFLOAD_RETRY_NO) {
         ovs_refcount_ref(&flow->ref_cnt);
-        if (is_soon) {
-            put_soon(flow);
-        } else {
-            ovs_list_push_back(&want_room, &flow->retry_node);
-            flow->retry = OFFLOAD_RETRY_ROOM;
-        }
+        put(flow, what);
+    } else if (flow->retry != OFFLOAD_RETRY_SOON
+               && flow->retry != what
+               && what != OFFLOAD_RETRY_ROOM) {
+        take(flow);
+        put(flow, what);
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
+    if (what != OFFLOAD_RETRY_ROOM) {
+        seq_change(get_seq());
+    }
 }
 
 void
@@ -65,12 +91,12 @@ offload_retry_remove(struct offload_flow *flow)
 {
     bool waited;
 
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     waited = flow->retry != OFFLOAD_RETRY_NO;
     if (waited) {
         take(flow);
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
     if (waited) {
         offload_flow_unref(flow);
     }
@@ -80,16 +106,35 @@ void
 offload_retry_room(void)
     OVS_EXCLUDED(mutex)
 {
-    ovs_mutex_lock(&mutex);
-    if (!ovs_list_is_empty(&want_room)) {
-        struct offload_flow *flow
-            = CONTAINER_OF(ovs_list_front(&want_room), struct offload_flow,
-                           retry_node);
+    bool any;
+
+    offload_lock(&mutex, LEAF);
+    any = !ovs_list_is_empty(&want_room);
+    if (any) {
+        struct offload_flow *flow = first(&want_room);
 
         take(flow);
-        put_soon(flow);
+        put(flow, OFFLOAD_RETRY_SOON);
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
+    if (any) {
+        seq_change(get_seq());
+    }
+}
+
+void
+offload_retry_hurry(void)
+    OVS_EXCLUDED(mutex)
+{
+    offload_lock(&mutex, LEAF);
+    while (!ovs_list_is_empty(&later)) {
+        struct offload_flow *flow = first(&later);
+
+        take(flow);
+        put(flow, OFFLOAD_RETRY_SOON);
+    }
+    offload_unlock(&mutex, LEAF);
+    seq_change(get_seq());
 }
 
 struct offload_flow *
@@ -98,15 +143,36 @@ offload_retry_pop(void)
 {
     struct offload_flow *flow = NULL;
 
-    if (!atomic_count_get(&n_soon)) {
-        return NULL;
-    }
-    ovs_mutex_lock(&mutex);
+    offload_lock(&mutex, LEAF);
     if (!ovs_list_is_empty(&soon)) {
-        flow = CONTAINER_OF(ovs_list_front(&soon), struct offload_flow,
-                            retry_node);
+        flow = first(&soon);
+    } else if (!ovs_list_is_empty(&later)
+               && first(&later)->retry_due <= time_msec()) {
+        flow = first(&later);
+    }
+    if (flow) {
         take(flow);
     }
-    ovs_mutex_unlock(&mutex);
+    offload_unlock(&mutex, LEAF);
     return flow;
+}
+
+uint64_t
+offload_retry_seq(void)
+{
+    return seq_read(get_seq());
+}
+
+void
+offload_retry_wait(uint64_t seq)
+    OVS_EXCLUDED(mutex)
+{
+    seq_wait(get_seq(), seq);
+    offload_lock(&mutex, LEAF);
+    if (!ovs_list_is_empty(&soon)) {
+        poll_immediate_wake();
+    } else if (!ovs_list_is_empty(&later)) {
+        poll_timer_wait_until(first(&later)->retry_due);
+    }
+    offload_unlock(&mutex, LEAF);
 }

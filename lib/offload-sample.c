@@ -15,6 +15,9 @@
 #include "netlink.h"
 #include "odp-netlink.h"
 #include "odp-util.h"
+#include "offload-lock.h"
+#include "offload-refusal.h"
+#include "openvswitch/hmap.h"
 #include "openvswitch/thread.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
@@ -30,6 +33,8 @@ COVERAGE_DEFINE(offload_sample_unknown);
 
 struct offload_sample {
     struct cmap_node node;      /* In 'samples', by mark. */
+    struct hmap_node action_node;       /* In 'by_action'. */
+    unsigned int n_refs;
     uint32_t mark;
     struct nlattr *userspace;   /* Copy of the action. */
     uint32_t recirc_id;         /* That packets have. */
@@ -37,6 +42,8 @@ struct offload_sample {
 
 static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
 static struct cmap samples = CMAP_INITIALIZER;  /* Written under 'mutex'. */
+static struct hmap by_action OVS_GUARDED_BY(mutex)
+    = HMAP_INITIALIZER(&by_action);
 
 /* Open vSwitch's own handle of the datapath, while it takes upcalls.  To open
  * another one takes a lock that is held while PMD threads are waited for. */
@@ -74,28 +81,80 @@ is_for_collector(const struct nlattr *userspace)
             || cookie.type == USER_ACTION_COOKIE_IPFIX);
 }
 
-struct offload_sample *
-offload_sample_create(const struct nlattr *userspace, uint32_t recirc_id)
-    OVS_EXCLUDED(mutex)
+static uint32_t
+hash_action(const struct nlattr *userspace, uint32_t recirc_id)
 {
-    static uint32_t last_mark = FIRST_MARK - 1;
+    return hash_bytes(userspace, userspace->nla_len, recirc_id);
+}
+
+static struct offload_sample *
+find_action(const struct nlattr *userspace, uint32_t recirc_id)
+    OVS_REQUIRES(mutex)
+{
     struct offload_sample *sample;
 
+    HMAP_FOR_EACH_WITH_HASH (sample, action_node,
+                             hash_action(userspace, recirc_id), &by_action) {
+        if (sample->recirc_id == recirc_id
+            && sample->userspace->nla_len == userspace->nla_len
+            && !memcmp(sample->userspace, userspace, userspace->nla_len)) {
+            return sample;
+        }
+    }
+    return NULL;
+}
+
+/* Returns a mark that no sample has, or 0.  Goes through all marks in turn, so
+ * that one is not used again soon. */
+static uint32_t
+allocate_mark(void)
+    OVS_REQUIRES(mutex)
+{
+    static uint32_t last = FIRST_MARK - 1;
+
+    if (hmap_count(&by_action) > LAST_MARK - FIRST_MARK) {
+        return 0;
+    }
+    do {
+        last = last < LAST_MARK ? last + 1 : FIRST_MARK;
+    } while (find_sample(last));
+    return last;
+}
+
+struct offload_sample *
+offload_sample_ref(const struct nlattr *userspace, uint32_t recirc_id,
+                   struct offload_refusal *refusal)
+    OVS_EXCLUDED(mutex)
+{
+    struct offload_sample *sample;
+    uint32_t mark;
+
     if (!is_for_collector(userspace)) {
+        offload_refuse(refusal, OFFLOAD_REFUSAL_ACTION_USERSPACE);
         return NULL;
     }
 
-    sample = xzalloc(sizeof *sample);
-    sample->recirc_id = recirc_id;
-    sample->userspace = xzalloc(NLA_ALIGN(userspace->nla_len));
-    memcpy(sample->userspace, userspace, userspace->nla_len);
-    ovs_mutex_lock(&mutex);
-    do {
-        last_mark = last_mark < LAST_MARK ? last_mark + 1 : FIRST_MARK;
-    } while (find_sample(last_mark));
-    sample->mark = last_mark;
-    cmap_insert(&samples, &sample->node, hash_int(sample->mark, 0));
-    ovs_mutex_unlock(&mutex);
+    offload_lock(&mutex, LEAF);
+    sample = find_action(userspace, recirc_id);
+    mark = sample ? sample->mark : allocate_mark();
+    if (!sample && mark) {
+        sample = xzalloc(sizeof *sample);
+        sample->recirc_id = recirc_id;
+        sample->userspace = xzalloc(NLA_ALIGN(userspace->nla_len));
+        memcpy(sample->userspace, userspace, userspace->nla_len);
+        sample->mark = mark;
+        cmap_insert(&samples, &sample->node, hash_int(mark, 0));
+        hmap_insert(&by_action, &sample->action_node,
+                    hash_action(userspace, recirc_id));
+    }
+    if (sample) {
+        sample->n_refs++;
+    }
+    offload_unlock(&mutex, LEAF);
+    if (!sample) {
+        offload_refuse_words(refusal, OFFLOAD_REFUSAL_NIC_FULL,
+                             "there are no more marks for samples");
+    }
     return sample;
 }
 
@@ -107,13 +166,22 @@ sample_free(struct offload_sample *sample)
 }
 
 void
-offload_sample_destroy(struct offload_sample *sample)
+offload_sample_unref(struct offload_sample *sample)
     OVS_EXCLUDED(mutex)
 {
-    if (sample) {
-        ovs_mutex_lock(&mutex);
+    bool last;
+
+    if (!sample) {
+        return;
+    }
+    offload_lock(&mutex, LEAF);
+    last = !--sample->n_refs;
+    if (last) {
         cmap_remove(&samples, &sample->node, hash_int(sample->mark, 0));
-        ovs_mutex_unlock(&mutex);
+        hmap_remove(&by_action, &sample->action_node);
+    }
+    offload_unlock(&mutex, LEAF);
+    if (last) {
         ovsrcu_postpone(sample_free, sample);
     }
 }

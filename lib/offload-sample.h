@@ -30,17 +30,20 @@
 struct dp_packet;
 struct dpif;
 struct nlattr;
+struct offload_refusal;
 struct offload_sample;
 
-/* Makes a sample of 'userspace', an OVS_ACTION_ATTR_USERSPACE, for packets
- * that have 'recirc_id' at that point.  Returns NULL if the action is not one
- * for collectors. */
-struct offload_sample *offload_sample_create(const struct nlattr *userspace,
-                                             uint32_t recirc_id);
+/* Returns a reference to the sample of 'userspace', an
+ * OVS_ACTION_ATTR_USERSPACE, for packets that have 'recirc_id' at that point:
+ * all that are equal have one mark.  Returns NULL and '*refusal' if the action
+ * is not one for collectors, or if there is no mark left. */
+struct offload_sample *offload_sample_ref(const struct nlattr *userspace,
+                                          uint32_t recirc_id,
+                                          struct offload_refusal *refusal);
 
-/* Destroys 'sample', which may be NULL: marks of packets that are still on
- * their way are forgotten. */
-void offload_sample_destroy(struct offload_sample *sample);
+/* Gives a reference back.  'sample' may be NULL.  With the last one, marks of
+ * packets that are still on their way are forgotten. */
+void offload_sample_unref(struct offload_sample *sample);
 
 /* Returns the mark that packets are to have. */
 uint32_t offload_sample_mark(const struct offload_sample *);

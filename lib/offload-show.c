@@ -18,6 +18,7 @@
 #include "offload-flow.h"
 #include "offload-form.h"
 #include "offload-group.h"
+#include "offload-lock.h"
 #include "offload-port-number.h"
 #include "offload-refusal.h"
 #include "openvswitch/dynamic-string.h"
@@ -34,7 +35,7 @@ struct refusal_count {
 
 /* What there is to tell of a port. */
 struct port_summary {
-    const char *name;
+    char *name;
     char *dpif_name;            /* As the datapath has it: tunnel ports of one
                                  * kind share one. */
     int port_id;                /* -1 for a tunnel's. */
@@ -76,18 +77,17 @@ summarize_port(struct offload_port *port, struct port_summary *summary)
     struct offload_flow *flow;
 
     memset(summary, 0, sizeof *summary);
-    summary->name = netdev_get_name(port->netdev);
+    summary->name = xstrdup(netdev_get_name(port->netdev));
     summary->dpif_name = xstrdup(
         netdev_vport_get_dpif_port(port->netdev, namebuf, sizeof namebuf));
-    summary->port_id = netdev_dpdk_get_port_id(port->netdev);
+    summary->port_id = offload_port_id(port);
     summary->domain = get_domain(summary->port_id);
     shash_init(&summary->refusals);
 
-    ovs_mutex_lock(&port->mutex);
+    offload_lock(&port->mutex, PORT);
     for (unsigned int i = 0; i < netdev_offload_thread_nb(); i++) {
         summary->n_in_nic += port->n_in_nic[i];
     }
-    summary->n_stuck = ovs_list_size(&port->stuck);
     summary->n_puts = port->n_puts;
     summary->n_refusals = port->n_refusals;
 
@@ -96,6 +96,7 @@ summarize_port(struct offload_port *port, struct port_summary *summary)
         struct refusal_count *rc;
         char *key;
 
+        summary->n_stuck += flow->stuck;
         if (!flow->refusal) {
             continue;
         }
@@ -115,7 +116,7 @@ summarize_port(struct offload_port *port, struct port_summary *summary)
         }
         rc->n++;
     }
-    ovs_mutex_unlock(&port->mutex);
+    offload_unlock(&port->mutex, PORT);
 }
 
 /* Returns the refusals of 'summary', most frequent first, to be freed. */
@@ -231,63 +232,79 @@ port_summary_to_json(const struct port_summary *summary)
 /* One request to tell of ports. */
 struct show {
     const char *port_name;      /* NULL for all. */
-    struct ds *s;               /* One of these is nonnull. */
-    struct json *json;
-    bool found;
+    struct port_summary **summaries;
+    size_t n, allocated;
 };
 
 static bool
-show_port(struct offload_port *port, void *show_)
+summarize_port_cb(struct offload_port *port, void *show_)
 {
-    struct port_summary summary;
     struct show *show = show_;
 
     if (show->port_name
         && strcmp(show->port_name, netdev_get_name(port->netdev))) {
         return true;
     }
-    show->found = true;
-    summarize_port(port, &summary);
-    if (show->s) {
-        format_port_summary(show->s, &summary);
-    } else {
-        json_array_add(show->json, port_summary_to_json(&summary));
+    if (show->n >= show->allocated) {
+        show->summaries = x2nrealloc(show->summaries, &show->allocated,
+                                     sizeof *show->summaries);
     }
-    shash_destroy_free_data(&summary.refusals);
-    free(summary.dpif_name);
+    show->summaries[show->n] = xmalloc(sizeof **show->summaries);
+    summarize_port(port, show->summaries[show->n++]);
     return true;
+}
+
+/* Appends what there is to tell of 'port_name', or of all ports, to 's' or
+ * 'json', of which one is nonnull.  Returns false if there is no such port.
+ * The datapath is asked for names when the ports' lock is no longer held. */
+static bool
+show_ports(const char *port_name, struct ds *s, struct json *json)
+{
+    struct show show = { .port_name = port_name };
+
+    offload_ports_for_each(summarize_port_cb, &show);
+    for (size_t i = 0; i < show.n; i++) {
+        struct port_summary *summary = show.summaries[i];
+
+        if (s) {
+            format_port_summary(s, summary);
+        } else {
+            json_array_add(json, port_summary_to_json(summary));
+        }
+        shash_destroy_free_data(&summary->refusals);
+        free(summary->name);
+        free(summary->dpif_name);
+        free(summary);
+    }
+    free(show.summaries);
+    return show.n > 0;
 }
 
 bool
 offload_show_format(struct ds *s, const char *port_name)
 {
-    struct show show = { .port_name = port_name, .s = s };
+    bool found = show_ports(port_name, s, NULL);
 
-    offload_ports_for_each(show_port, &show);
     if (!port_name) {
         offload_groups_format(s);
         ds_put_format(s, "%"PRIu64" requests wait for an offload thread\n",
                       count_pending());
     }
-    if (!show.found && !port_name) {
+    if (!found && !port_name) {
         ds_put_cstr(s, "no port takes megaflows"
                     " (other_config:hw-offload must be true)\n");
     }
-    return show.found || !port_name;
+    return found || !port_name;
 }
 
 struct json *
 offload_show_to_json(const char *port_name)
 {
-    struct show show = {
-        .port_name = port_name,
-        .json = json_array_create_empty(),
-    };
+    struct json *json = json_array_create_empty();
 
-    offload_ports_for_each(show_port, &show);
-    if (!show.found && port_name) {
-        json_destroy(show.json);
+    if (!show_ports(port_name, NULL, json) && port_name) {
+        json_destroy(json);
         return NULL;
     }
-    return show.json;
+    return json;
 }

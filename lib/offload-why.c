@@ -11,6 +11,7 @@
 #include "netdev.h"
 #include "odp-util.h"
 #include "offload-flow.h"
+#include "offload-lock.h"
 #include "offload-port-number.h"
 #include "offload-refusal.h"
 #include "offload-rule.h"
@@ -82,8 +83,9 @@ format_megaflow(struct ds *s, const struct offload_flow *flow)
     format_odp_actions(s, flow->actions, flow->actions_len, NULL);
 }
 
-/* What is told of the state of a record. */
+/* Why a record has no rule. */
 struct state {
+    bool refused;               /* It has none. */
     enum offload_refusal_code refusal;
     char *words;                /* Or NULL. */
 };
@@ -92,48 +94,31 @@ static struct state
 get_state(struct offload_flow *flow)
     OVS_REQUIRES(flow->mutex) OVS_EXCLUDED(flow->port->mutex)
 {
-    struct state state;
+    struct state state = { .refused = !flow->rule };
 
-    ovs_mutex_lock(&flow->port->mutex);
+    offload_lock(&flow->port->mutex, PORT);
     state.refusal = flow->refusal;
     state.words = nullable_xstrdup(flow->words);
-    ovs_mutex_unlock(&flow->port->mutex);
-    if (state.words) {
-        char *words = offload_port_number_to_name(state.words);
-
-        free(state.words);
-        state.words = words;
-    }
+    offload_unlock(&flow->port->mutex, PORT);
     return state;
 }
 
 static void
-format_flow(struct ds *s, struct offload_flow *flow)
+format_flow(struct ds *s, const struct offload_flow *flow)
     OVS_REQUIRES(flow->mutex)
 {
-    struct state state = get_state(flow);
-
     ds_put_format(s, "%s: ", netdev_get_name(flow->port->netdev));
     format_megaflow(s, flow);
     if (flow->rule) {
         ds_put_format(s, "\n  in the NIC: %s\n",
                       offload_rule_text(flow->rule));
-    } else {
-        ds_put_format(s, "\n  %s: %s%s%s%s\n",
-                      offload_refusal_code(state.refusal),
-                      offload_refusal_sentence(state.refusal),
-                      state.words ? " (" : "",
-                      state.words ? state.words : "",
-                      state.words ? ")" : "");
     }
-    free(state.words);
 }
 
 static struct json *
-flow_to_json(struct offload_flow *flow)
+flow_to_json(const struct offload_flow *flow)
     OVS_REQUIRES(flow->mutex)
 {
-    struct state state = get_state(flow);
     struct json *json = json_object_create();
     struct dpif_flow_stats stats;
     struct ds s = DS_EMPTY_INITIALIZER;
@@ -159,17 +144,32 @@ flow_to_json(struct offload_flow *flow)
         json_array_add(rules, json_string_create(
                            offload_rule_text(flow->rule)));
         json_object_put(json, "rules", rules);
+    }
+    return json;
+}
+
+/* Says why a record has no rule, in 's' or 'json', of which one is nonnull.
+ * No lock is held, since the datapath is asked for a port's name. */
+static void
+tell_refusal(struct ds *s, struct json *json, const struct state *state)
+{
+    const char *code = offload_refusal_code(state->refusal);
+    const char *sentence = offload_refusal_sentence(state->refusal);
+    char *words = (state->words ? offload_port_number_to_name(state->words)
+                   : NULL);
+
+    if (s) {
+        ds_put_format(s, "\n  %s: %s%s%s%s\n", code, sentence,
+                      words ? " (" : "", words ? words : "",
+                      words ? ")" : "");
     } else {
-        json_object_put_string(json, "code",
-                               offload_refusal_code(state.refusal));
-        json_object_put_string(json, "reason",
-                               offload_refusal_sentence(state.refusal));
-        if (state.words) {
-            json_object_put_string(json, "words", state.words);
+        json_object_put_string(json, "code", code);
+        json_object_put_string(json, "reason", sentence);
+        if (words) {
+            json_object_put_string(json, "words", words);
         }
     }
-    free(state.words);
-    return json;
+    free(words);
 }
 
 /* Takes references to the port's records: their locks come before the
@@ -186,7 +186,7 @@ collect_port(struct offload_port *port, void *request_)
         return true;
     }
     request->port_found = true;
-    ovs_mutex_lock(&port->mutex);
+    offload_lock(&port->mutex, PORT);
     HMAP_FOR_EACH (flow, node, &port->flows) {
         if (request->n_flows >= request->allocated_flows) {
             request->flows = x2nrealloc(request->flows,
@@ -196,7 +196,7 @@ collect_port(struct offload_port *port, void *request_)
         ovs_refcount_ref(&flow->ref_cnt);
         request->flows[request->n_flows++] = flow;
     }
-    ovs_mutex_unlock(&port->mutex);
+    offload_unlock(&port->mutex, PORT);
     return true;
 }
 
@@ -208,22 +208,28 @@ answer(struct request *request)
     offload_ports_for_each(collect_port, request);
     for (size_t i = 0; i < request->n_flows; i++) {
         struct offload_flow *flow = request->flows[i];
+        struct state state = { .words = NULL };
+        struct json *json = NULL;
 
-        ovs_mutex_lock(&flow->mutex);
-        if (flow->actions && !flow->dead
+        offload_lock(&flow->mutex, FLOW);
+        if (flow->actions && !flow->dead && !(flow->orphan && !flow->rule)
             && (!ufid || ovs_u128_equals(*ufid, flow->ufid)
                 || ovs_u128_equals(*ufid, flow->dp_ufid))) {
-            if (flow->rule) {
-                offload_flow_count(flow);
-            }
+            offload_flow_count(flow);
             if (request->s) {
                 format_flow(request->s, flow);
             } else {
-                json_array_add(request->array, flow_to_json(flow));
+                json = flow_to_json(flow);
+                json_array_add(request->array, json);
             }
+            state = get_state(flow);
             request->n++;
         }
-        ovs_mutex_unlock(&flow->mutex);
+        offload_unlock(&flow->mutex, FLOW);
+        if (state.refused) {
+            tell_refusal(request->s, json, &state);
+        }
+        free(state.words);
         offload_flow_unref(flow);
     }
     free(request->flows);

@@ -13,6 +13,7 @@ TESTSUITE_AT += \
 	tests/offload-groups.at \
 	tests/offload-bond.at \
 	tests/offload-outputs.at \
+	tests/offload-law.at \
 	tests/offload-ports.at \
 	tests/offload-life.at \
 	tests/offload-sample.at \
@@ -265,7 +266,8 @@ tests_qemu_traffic_LDFLAGS = -all-static
 
 # A vDPA driver that fails when told to.  libtool makes an object to load of
 # what is not installed if it is told where that would be.
-check_LTLIBRARIES = tests/librte_net_fakevdpa.la tests/librte_net_fakevf.la
+check_LTLIBRARIES = tests/librte_net_fakevdpa.la tests/librte_net_fakevf.la \
+	tests/fault-flow.la
 tests_librte_net_fakevdpa_la_SOURCES = tests/fake-vdpa.c
 tests_librte_net_fakevdpa_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS) \
 	$(DPDK_DRIVER_CFLAGS)
@@ -282,6 +284,15 @@ tests_librte_net_fakevf_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_builddir)/tests
 tests_librte_net_fakevf_la_LIBADD = $(DPDK_DRIVER_LIBS) $(DPDK_LIBS)
 TESTSUITE_AT += tests/relay-vf.at
+
+# A NIC whose rules go wrong when told to.
+tests_fault_flow_la_SOURCES = tests/fault-flow.c
+tests_fault_flow_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
+tests_fault_flow_la_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
+tests_fault_flow_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
+	-rpath $(abs_builddir)/tests
+tests_fault_flow_la_LIBADD = -ldl
+EXTRA_DIST += tests/udp_frames.py
 
 # vDPA devices, between guests.
 TESTSUITE_AT += tests/nicsim-vdpa-driver.at

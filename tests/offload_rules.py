@@ -106,7 +106,9 @@ def dump_flows(ports, *arguments):
     return flows
 
 
+# 'port' is who made it, and ANY if it is for packets of all ports.
 Rule = collections.namedtuple("Rule", "group port values actions")
+ANY = ", for any port"
 
 # Fields that are matched as a whole are written in the same way by both.
 VALUES = r"\b(src|dst|spa|tpa|vni)%s([0-9a-f.:]+)(?![0-9a-f.:/])"
@@ -138,15 +140,19 @@ def expect(record, ports):
                      r" actions (.*)$", record["rules"][0])
     ethdev, group, pattern, actions = match.groups()
     values = sorted(re.findall(VALUES % " is ", pattern))
-    return Rule(int(group), ports.by_ethdev.get(ethdev, "ethdev " + ethdev),
-                tuple(values), simplify(actions, ports.by_ethdev))
+    port = ports.by_ethdev.get(ethdev, "ethdev " + ethdev)
+    if re.match(r"(represented_port|port_id) /", pattern):
+        port += ANY
+    return Rule(int(group), port, tuple(values),
+                simplify(actions, ports.by_ethdev))
 
 
 def miss(rule):
     """The Rule that has to be where 'rule' jumps to, or None."""
     match = re.search(r"jump (\d+)$", rule.actions)
     return match and Rule(int(match[1]), rule.port, (),
-                          "mark / port_representor " + rule.port)
+                          "count / mark / port_representor "
+                          + rule.port.replace(ANY, ""))
 
 
 def nic_rules():
@@ -155,11 +161,13 @@ def nic_rules():
     for rule in json.loads(run("nicsimctl", "--json", "rules"))["rules"]:
         made_by = re.sub(r"^representor", "vf", rule["made_by"])
         values = sorted(re.findall(VALUES % " ", rule["match"]))
-        if not re.match(r"port %s\b" % re.sub("^pf$", "uplink", made_by),
-                        rule["match"]):
+        port = re.sub("^pf$", "uplink", made_by)
+        if not rule["match"].startswith("port "):
+            port += ANY
+        elif not re.match(r"port %s\b" % port, rule["match"]):
             raise Differs("%s made a rule for another: %s" % (made_by, rule))
-        rules.append(Rule(rule["group"], re.sub("^pf$", "uplink", made_by),
-                          tuple(values), simplify(rule["actions"], None)))
+        rules.append(Rule(rule["group"], port, tuple(values),
+                          simplify(rule["actions"], None)))
     return collections.Counter(rules)
 
 

@@ -336,9 +336,11 @@ ask_miss(const char *words)
           .mask = &mask },
         { .type = RTE_FLOW_ITEM_TYPE_END },
     };
+    struct rte_flow_action_count count = { .id = 0 };
     struct rte_flow_action_mark mark = { .id = 300 };
     struct rte_flow_action_ethdev ethdev = { .port_id = 1 };
     struct rte_flow_action actions[] = {
+        { .type = RTE_FLOW_ACTION_TYPE_COUNT, .conf = &count },
         { .type = RTE_FLOW_ACTION_TYPE_MARK, .conf = &mark },
         { .type = RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR, .conf = &ethdev },
         { .type = RTE_FLOW_ACTION_TYPE_END },

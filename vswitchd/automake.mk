@@ -17,6 +17,10 @@ vswitchd_ovs_vswitchd_LDFLAGS = $(AM_LDFLAGS) -fno-lto \
 	-Wl,--wrap=dp_netdev_input \
 	-Wl,--wrap=parse_tcp_flags \
 	-Wl,--wrap=dp_netdev_impl_set_default_by_name \
+	-Wl,--wrap=dp_netdev_input_outer_avx512 \
+	-Wl,--wrap=odp_flow_key_hash \
+	-Wl,--wrap=ds_put_cstr \
+	-Wl,--wrap=udpif_revalidate \
 	-Wl,--wrap=dpif_port_add \
 	-Wl,--wrap=dpif_port_del \
 	-Wl,--wrap=dpif_meter_set \
@@ -46,6 +50,10 @@ SEAMS = \
 	dp_netdev_input:dpif-netdev-private-dpif.o \
 	parse_tcp_flags:dpif-netdev.o \
 	dp_netdev_impl_set_default_by_name:dpif-netdev.o \
+	dp_netdev_input_outer_avx512:dpif-netdev-private-dpif.o \
+	odp_flow_key_hash:dpif-netdev.o \
+	ds_put_cstr:dpif-netdev.o \
+	udpif_revalidate:libofproto_la-ofproto-dpif.o \
 	dpif_port_add:libofproto_la-ofproto-dpif.o \
 	dpif_port_del:libofproto_la-ofproto-dpif.o \
 	dpif_meter_set:libofproto_la-ofproto-dpif.o \

@@ -32,15 +32,19 @@
 #include "netdev-dpdk-guard.h"
 #include "netdev-dpdk.h"
 #include "netdev-dpdkvdpa.h"
+#include "netdev-offload.h"
 #include "netdev-offload-provider.h"
 #include "netdev-provider.h"
 #include "odp-util.h"
+#include "offload-copy.h"
+#include "offload-credit.h"
 #include "offload-meter.h"
 #include "offload-miss.h"
 #include "offload-port-number.h"
 #include "offload-port-settings.h"
 #include "offload-provider.h"
 #include "offload-sample.h"
+#include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
 #include "util.h"
 #include "vdpa-guest-memory.h"
@@ -304,6 +308,80 @@ __wrap_dp_netdev_impl_set_default_by_name(const char *name)
             ? __real_dp_netdev_impl_set_default_by_name(name) : -ENOTSUP);
 }
 
+/* dp_netdev_input_outer_avx512(), from lib/dpif-netdev-private-dpif.c, that
+ * has it as what PMD threads may call instead.
+ *
+ * It may have been chosen before there was any offload. */
+#ifdef __x86_64__
+int32_t __real_dp_netdev_input_outer_avx512(struct dp_netdev_pmd_thread *,
+                                            struct dp_packet_batch *,
+                                            odp_port_t);
+int32_t __wrap_dp_netdev_input_outer_avx512(struct dp_netdev_pmd_thread *,
+                                            struct dp_packet_batch *,
+                                            odp_port_t);
+
+int32_t
+__wrap_dp_netdev_input_outer_avx512(struct dp_netdev_pmd_thread *pmd,
+                                    struct dp_packet_batch *batch,
+                                    odp_port_t port_no)
+{
+    return (netdev_is_flow_api_enabled()
+            ? __wrap_dp_netdev_input(pmd, batch, port_no)
+            : __real_dp_netdev_input_outer_avx512(pmd, batch, port_no));
+}
+#endif
+
+/* odp_flow_key_hash() and ds_put_cstr(), from lib/dpif-netdev.c, when a
+ * megaflow is made.
+ *
+ * By its mega_ufid a megaflow is known to providers.  Open vSwitch 3.1 hashes
+ * the masked fields, but not the mask, so that two megaflows may share one:
+ * 128.0.0.0/1 and 128.0.0.0/2, say.  The provider would be told of one of
+ * them, and its rule would stay when that one goes.  (Open vSwitch mended it
+ * later.)  So the mask is added.  When the hash is made the megaflow has no
+ * mask yet; it has one when dpif-netdev begins to describe it for dumps. */
+void __real_odp_flow_key_hash(const void *key, size_t key_len, ovs_u128 *);
+void __wrap_odp_flow_key_hash(const void *key, size_t key_len, ovs_u128 *);
+void __real_ds_put_cstr(struct ds *, const char *);
+void __wrap_ds_put_cstr(struct ds *, const char *);
+
+/* The hash that this thread has made last: until the description begins,
+ * perhaps the mega_ufid of a megaflow. */
+static __thread ovs_u128 *last_hash;
+
+void
+__wrap_odp_flow_key_hash(const void *key, size_t key_len, ovs_u128 *hash)
+{
+    __real_odp_flow_key_hash(key, key_len, hash);
+    last_hash = hash;
+}
+
+void
+__wrap_ds_put_cstr(struct ds *ds, const char *s)
+{
+    if (OVS_UNLIKELY(last_hash) && !strcmp(s, "miniflow_bits(")) {
+        offload_copy_add_mask(last_hash);
+        last_hash = NULL;
+    }
+    __real_ds_put_cstr(ds, s);
+}
+
+/* udpif_revalidate(), from ofproto/ofproto-dpif.c, when something has changed
+ * that megaflows may depend on.
+ *
+ * A megaflow that is made from now on may be of another OpenFlow rule than its
+ * predecessor. */
+struct udpif;
+void __real_udpif_revalidate(struct udpif *);
+void __wrap_udpif_revalidate(struct udpif *);
+
+void
+__wrap_udpif_revalidate(struct udpif *udpif)
+{
+    offload_credit_revalidate();
+    __real_udpif_revalidate(udpif);
+}
+
 /* dpif_port_add() and dpif_port_del(), from ofproto/ofproto-dpif.c, for ports
  * of bridges.
  *
@@ -413,7 +491,8 @@ __wrap_dpif_register_upcall_cb(struct dpif *dpif, upcall_callback *cb,
 /* netdev_reconfigure(), from lib/dpif-netdev.c, when a port's queues, MTU or
  * other things are changed.
  *
- * Most NICs forget the rules of a port that is stopped. */
+ * Most NICs forget the rules of a port that is stopped.  And a port for which
+ * this fails is destroyed, without a word to its provider. */
 int __real_netdev_reconfigure(struct netdev *);
 int __wrap_netdev_reconfigure(struct netdev *);
 
@@ -425,6 +504,7 @@ __wrap_netdev_reconfigure(struct netdev *netdev)
     offload_provider_reconfigure(netdev);
     error = __real_netdev_reconfigure(netdev);
     offload_provider_settings_changed(netdev);
+    offload_provider_reconfigured(netdev, error);
     return error;
 }
 

@@ -180,24 +180,25 @@ put_look_up_actions(struct put *put, const struct nlattr *actions, size_t len,
     size_t left;
 
     NL_ATTR_FOR_EACH_UNSAFE (a, left, actions, len) {
+        const struct nlattr *list = NULL;
+
         switch (nl_attr_type(a)) {
         case OVS_ACTION_ATTR_OUTPUT:
         case OVS_ACTION_ATTR_TUNNEL_POP:
             put_look_up(put, nl_attr_get_odp_port(a), dpif_type);
             break;
         case OVS_ACTION_ATTR_CLONE:
-            put_look_up_actions(put, nl_attr_get(a), nl_attr_get_size(a),
-                                dpif_type);
+            list = a;
             break;
         case OVS_ACTION_ATTR_SAMPLE:
-            a = nl_attr_find_nested(a, OVS_SAMPLE_ATTR_ACTIONS);
-            if (a) {
-                put_look_up_actions(put, nl_attr_get(a), nl_attr_get_size(a),
-                                    dpif_type);
-            }
+            list = nl_attr_find_nested(a, OVS_SAMPLE_ATTR_ACTIONS);
             break;
         default:
             break;
+        }
+        if (list) {
+            put_look_up_actions(put, nl_attr_get(list),
+                                nl_attr_get_size(list), dpif_type);
         }
     }
 }

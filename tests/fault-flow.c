@@ -16,8 +16,8 @@
  *
  *    eio      rte_flow_create() fails with EIO, though the NIC is there.
  *
- *    hold     rte_flow_create() waits, once the rule is there, until this file
- *             is not; meanwhile there is a file "held".
+ *    hold     rte_flow_create() of a rule with a meter waits, once the rule is
+ *             there, until this file is not; meanwhile there is a file "held".
  *
  * File "destroyed" is given a line for each rule whose removal was asked for
  * while it is there. */
@@ -123,6 +123,16 @@ is_forgotten(uint16_t port, struct rte_flow *flow)
     return forgotten;
 }
 
+static bool
+has_meter(const struct rte_flow_action *actions)
+{
+    while (actions->type != RTE_FLOW_ACTION_TYPE_END
+           && actions->type != RTE_FLOW_ACTION_TYPE_METER) {
+        actions++;
+    }
+    return actions->type == RTE_FLOW_ACTION_TYPE_METER;
+}
+
 struct rte_flow *
 rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
                 const struct rte_flow_item pattern[],
@@ -142,7 +152,7 @@ rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
     if (flow) {
         note(flow, attr->group);
     }
-    for (file = fault("hold", "r"); file; file = fault("hold", "r")) {
+    while (has_meter(actions) && (file = fault("hold", "r"))) {
         char path[4096];
 
         fclose(file);

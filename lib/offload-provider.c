@@ -266,8 +266,14 @@ put_output(odp_port_t port_no, int growth, uint16_t *port_id,
         return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_CLASS,
                                     "%s, type %s", pp->name, pp->type);
     }
-    if (!pp->served || !put_enter(put, pp->port)) {
-        /* Being removed, or reconfigured. */
+    if (pp->served && !put_enter(put, pp->port)
+        && !offload_port_is_gone(pp->port)) {
+        /* It will be back. */
+        return offload_refuse_words(refusal, OFFLOAD_REFUSAL_NIC_RESTART,
+                                    "%s", pp->name);
+    }
+    if (!pp->served || offload_port_is_gone(pp->port)) {
+        /* Being removed. */
         return offload_refuse_words(refusal, OFFLOAD_REFUSAL_PORT_UNKNOWN,
                                     "%s", pp->name);
     }
@@ -525,7 +531,7 @@ offload_flow_make_rule(struct offload_flow *flow, const struct match *match,
                               flow->orig_in_port, is_tunnel);
     if (!port) {
         offload_refuse(refusal, is_tunnel ? OFFLOAD_REFUSAL_MATCH_TUNNEL_PORT
-                       : OFFLOAD_REFUSAL_PORT_NO_DEVICE);
+                       : OFFLOAD_REFUSAL_NIC_RESTART);
         return EOPNOTSUPP;
     }
     if (!get_switch_domain(put->port_id, &put->domain, refusal)

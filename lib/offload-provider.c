@@ -43,6 +43,7 @@
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
+#include "sset.h"
 #include "timeval.h"
 #include "util.h"
 #include "uuid.h"
@@ -1030,6 +1031,33 @@ offload_provider_settings_changed(struct netdev *netdev)
     if (port) {
         offload_port_settings_run(port);
     }
+}
+
+static bool
+add_name(struct offload_port *port, void *names_)
+{
+    struct sset *names = names_;
+
+    sset_add(names, netdev_get_name(port->netdev));
+    return true;
+}
+
+void
+offload_provider_all_settings_changed(void)
+{
+    struct sset names = SSET_INITIALIZER(&names);
+    const char *name;
+
+    offload_ports_for_each(add_name, &names);
+    SSET_FOR_EACH (name, &names) {
+        struct netdev *netdev = netdev_from_name(name);
+
+        if (netdev) {
+            offload_provider_settings_changed(netdev);
+            netdev_close(netdev);
+        }
+    }
+    sset_destroy(&names);
 }
 
 void

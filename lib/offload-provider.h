@@ -45,6 +45,9 @@ void offload_provider_reconfigured(struct netdev *netdev, int error);
  * have changed: see offload-port-settings.h. */
 void offload_provider_settings_changed(struct netdev *netdev);
 
+/* The same, for all netdevs. */
+void offload_provider_all_settings_changed(void);
+
 /* The same, when 'netdev' has got, or has no longer, ingress policing. */
 void offload_provider_set_policed(struct netdev *netdev, bool policed);
 

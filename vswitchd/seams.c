@@ -173,13 +173,23 @@ __wrap_netdev_register_provider(const struct netdev_class *class)
  * "dpdk" class is registered, and from everybody else for theirs.
  *
  * "netdev-dpdk/detach" looks for who has the device only among OVS's own DPDK
- * ports. */
+ * ports, and "netdev-dpdk/set-admin-state" takes ports down without a word. */
 void __real_unixctl_command_register(const char *name, const char *usage,
                                      int min_args, int max_args,
                                      unixctl_cb_func *, void *aux);
 void __wrap_unixctl_command_register(const char *name, const char *usage,
                                      int min_args, int max_args,
                                      unixctl_cb_func *, void *aux);
+
+static unixctl_cb_func *real_set_admin_state;
+
+static void
+set_admin_state(struct unixctl_conn *conn, int argc, const char *argv[],
+                void *aux)
+{
+    real_set_admin_state(conn, argc, argv, aux);
+    offload_provider_all_settings_changed();
+}
 
 void
 __wrap_unixctl_command_register(const char *name, const char *usage,
@@ -189,6 +199,9 @@ __wrap_unixctl_command_register(const char *name, const char *usage,
     if (!strcmp(name, "netdev-dpdk/detach")) {
         start_seams[SEAM_UNIXCTL_REGISTER].passed = true;
         cb = netdev_dpdk_guard_detach(cb);
+    } else if (!strcmp(name, "netdev-dpdk/set-admin-state")) {
+        real_set_admin_state = cb;
+        cb = set_admin_state;
     }
     __real_unixctl_command_register(name, usage, min_args, max_args, cb, aux);
 }

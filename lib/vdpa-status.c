@@ -209,6 +209,14 @@ add_relay_stats(const struct vdpa_relay *relay, struct vdpa_stats *vf_stats,
         add_stat(stats, q->vf_tx_packets, "VF_txq%u_pkts", i);
         add_stat(stats, q->vf_tx_bytes, "VF_txq%u_bytes", i);
     }
+
+    /* What the VF received on others, before it spread over these only. */
+    for (unsigned int i = n; i < relay->vf->n_queues; i++) {
+        if (queues[i].vf_rx_packets) {
+            add_stat(stats, queues[i].vf_rx_packets, "VF_rxq%u_pkts", i);
+            add_stat(stats, queues[i].vf_rx_bytes, "VF_rxq%u_bytes", i);
+        }
+    }
 }
 
 /* Adds the statistics of what joins guest and VF of 'port' to 'stats', that
@@ -227,7 +235,7 @@ vdpa_status_get_custom_stats(const struct vdpa_port *port,
     n = conn ? conn->n_pairs : 0;
     stats->counters = xrealloc(stats->counters,
                                (stats->size + MAX_PORT_STATS
-                                + n * QUEUE_STATS)
+                                + MAX(n, VDPA_MAX_QUEUES) * QUEUE_STATS)
                                * sizeof *stats->counters);
     add_stat(stats, device != NULL, "HW mode");
     if (!conn) {

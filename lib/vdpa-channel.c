@@ -24,6 +24,7 @@ channel_keep_files(struct vdpa_channel *channel, struct msghdr *msg)
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
             size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
+            ovs_assert(n <= ARRAY_SIZE(channel->files) - channel->n_files);
             memcpy(&channel->files[channel->n_files], CMSG_DATA(c),
                    n * sizeof(int));
             channel->n_files += n;
@@ -67,8 +68,10 @@ vdpa_channel_receive(struct vdpa_channel *channel)
         msg.msg_iov = &iov;
         msg.msg_iovlen = 1;
         if (n_free) {
+            /* Not CMSG_SPACE(), whose padding the kernel takes for room for
+             * one more file. */
             msg.msg_control = control.buf;
-            msg.msg_controllen = CMSG_SPACE(n_free * sizeof(int));
+            msg.msg_controllen = CMSG_LEN(n_free * sizeof(int));
         }
         n = recvmsg(channel->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0) {

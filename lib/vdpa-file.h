@@ -16,7 +16,8 @@
 #include "vdpa-message.h"
 
 void vdpa_file_examine(int fd, struct vdpa_message_file *);
-int vdpa_file_try_mappings(const struct vdpa_message *, const int files[],
+int vdpa_file_try_mappings(const struct vdpa_message *, const int fds[],
+                           const struct vdpa_message_file files[],
                            unsigned int n);
 
 #endif /* vdpa-file.h */

@@ -51,6 +51,9 @@
  * hypervisors leave room for memory to come. */
 #define LOG_SPARE (UINT64_C(1) << 20)
 
+/* No page that is larger is one of those that memory has by default. */
+#define SMALL_PAGE (64 * 1024)
+
 enum payload {
     PAYLOAD_NONE,
     PAYLOAD_U64,
@@ -339,6 +342,13 @@ check_log(const struct vdpa_dialogue *d, const struct vdpa_message *msg,
     }
     if (!size || size > file->size) {
         return refuse(why, "the log is empty or passes the end of its file");
+    }
+
+    /* mmap() takes any size, and munmap() not one that ends within a huge
+     * page: librte_vhost would not get rid of the log again. */
+    if (file->page_size > SMALL_PAGE && size % file->page_size) {
+        return refuse(why, "the log ends within a page of %"PRIu64" bytes",
+                      file->page_size);
     }
     if (size > wanted * 2 + LOG_SPARE) {
         return refuse(why, "the log has %"PRIu64" bytes, and memory that "

@@ -141,6 +141,7 @@ enum vdpa_file_kind {
 struct vdpa_message_file {
     enum vdpa_file_kind kind;
     uint64_t size;              /* Of memory. */
+    uint64_t page_size;         /* Of memory: mappings end with a page. */
 };
 
 struct vdpa_dialogue {

@@ -503,7 +503,7 @@ screen_read(struct vdpa_screen *s)
             screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
             goto exit;
         }
-        error = vdpa_file_try_mappings(&channel->in, channel->files,
+        error = vdpa_file_try_mappings(&channel->in, channel->files, files,
                                        channel->n_files);
         if (error) {
             ds_put_format(&why, "its memory cannot be mapped (%s)",

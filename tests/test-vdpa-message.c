@@ -11,9 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "openvswitch/dynamic-string.h"
 #include "util.h"
+#include "vdpa-channel.h"
+#include "vdpa-file.h"
 #include "vdpa-message.h"
 #include "vdpa-turn.h"
 
@@ -22,7 +28,7 @@
  *     REQUEST FLAGS FILE... PAYLOAD
  *
  * REQUEST is a name or a number, FILE is memory:SIZE, eventfd:0, socket:0 or
- * other:0, and PAYLOAD is in hexadecimal digits.  For tests, PAYLOAD may also
+ * other:0, perhaps memory:SIZE/PAGE, and PAYLOAD is in hexadecimal digits.  For tests, PAYLOAD may also
  * consist of numbers, as in 4:2 8:0x1000 for four bytes and eight, and size:N
  * may contradict it. */
 
@@ -71,7 +77,10 @@ parse_file(const char *word, struct line *line)
             struct vdpa_message_file *file = &line->files[line->n_files++];
 
             file->kind = kinds[i];
-            file->size = strtoull(word + len + 1, NULL, 0);
+            char *end;
+
+            file->size = strtoull(word + len + 1, &end, 0);
+            file->page_size = *end == '/' ? strtoull(end + 1, NULL, 0) : 4096;
             return true;
         }
     }
@@ -282,6 +291,121 @@ print_turns(void)
     }
 }
 
+/* Sends a byte with 'n' files. */
+static void
+send_byte(int fd, int n)
+{
+    struct vdpa_channel channel = { .fd = fd };
+    char buf[CMSG_SPACE(64 * sizeof(int))] = { 0 };
+    struct cmsghdr *c = (struct cmsghdr *) buf;
+    int files[64];
+    struct iovec iov = { .iov_base = &channel, .iov_len = 1 };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    for (int i = 0; i < n; i++) {
+        files[i] = eventfd(0, EFD_CLOEXEC);
+        ovs_assert(files[i] >= 0);
+    }
+    if (n) {
+        msg.msg_control = buf;
+        msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(n * sizeof(int));
+        memcpy(CMSG_DATA(c), files, n * sizeof(int));
+    }
+    ovs_assert(sendmsg(fd, &msg, 0) == 1);
+    for (int i = 0; i < n; i++) {
+        close(files[i]);
+    }
+}
+
+/* Says what becomes of files that come with the first bytes of a message, some
+ * with one and some with the next. */
+static void
+print_files(void)
+{
+    for (int first = 0; first <= 10; first++) {
+        for (int second = 0; second <= 10; second++) {
+            struct {
+                struct vdpa_channel channel;
+                int after[64];
+            } s;
+            struct vdpa_channel *channel = &s.channel;
+            bool many = first + second > VDPA_MESSAGE_MAX_FILES;
+            int pair[2];
+            int error;
+
+            memset(&s, 0, sizeof s);
+            ovs_assert(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+            send_byte(pair[0], first);
+            send_byte(pair[0], second);
+            channel->fd = pair[1];
+            error = vdpa_channel_receive(channel);
+            printf("%s\n",
+                   channel->n_files > VDPA_MESSAGE_MAX_FILES ? "written beyond"
+                   : error != (many ? EMFILE : EAGAIN) ? ovs_strerror(error)
+                   : !many && (int) channel->n_files != first + second
+                   ? "lost" : many ? "refused" : "taken");
+            for (unsigned int i = 0;
+                 i < MIN(channel->n_files, VDPA_MESSAGE_MAX_FILES); i++) {
+                close(channel->files[i]);
+            }
+            close(pair[0]);
+            close(pair[1]);
+        }
+    }
+}
+
+static int
+count_mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    int n = 0;
+
+    ovs_assert(maps);
+    for (int c; (c = getc(maps)) != EOF; ) {
+        n += c == '\n';
+    }
+    fclose(maps);
+    return n;
+}
+
+/* Says whether memory in huge pages stays mapped, of which regions end within
+ * a page. */
+static void
+print_mappings(void)
+{
+    struct vdpa_message msg = {
+        .request = VDPA_REQUEST_SET_MEM_TABLE,
+        .payload.memory.n_regions = 1,
+        .payload.memory.regions[0].size = 0xa0000,
+    };
+    int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+    int before, after;
+
+    if (fd < 0 || ftruncate(fd, 1 << 30)) {
+        printf("no huge pages (%s)\n", ovs_strerror(errno));
+        return;
+    }
+    before = count_mappings();
+    for (int i = 0; i < 100; i++) {
+        struct vdpa_message_file file;
+        int error;
+
+        vdpa_file_examine(fd, &file);
+        error = vdpa_file_try_mappings(&msg, &fd, &file, 1);
+
+        if (error) {
+            printf("cannot be mapped (%s)\n", ovs_strerror(error));
+            break;
+        }
+    }
+    after = count_mappings();
+    close(fd);
+    printf("%s\n", after > before + 10 ? "stays mapped" : "unmapped");
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -289,8 +413,13 @@ main(int argc, char *argv[])
         print_verdicts();
     } else if (argc == 2 && !strcmp(argv[1], "turns")) {
         print_turns();
+    } else if (argc == 2 && !strcmp(argv[1], "files")) {
+        print_files();
+    } else if (argc == 2 && !strcmp(argv[1], "mappings")) {
+        print_mappings();
     } else {
-        fprintf(stderr, "usage: %s verdicts < DIALOGUE | turns\n", argv[0]);
+        fprintf(stderr, "usage: %s verdicts < DIALOGUE | turns | files | "
+                "mappings\n", argv[0]);
         return 2;
     }
     return 0;

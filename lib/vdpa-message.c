@@ -427,9 +427,15 @@ check_payload(const struct vdpa_dialogue *d, const struct vdpa_message *msg,
         return (u64 <= UINT8_MAX
                 || refuse(why, "a status cannot be %#"PRIx64, u64));
 
+    case VDPA_REQUEST_RESET_OWNER:
+        /* librte_vhost 22.11 unmaps the log, and goes on to name the address
+         * where it was.  No front end that is known does this. */
+        return (!d->has_log
+                || refuse(why, "it comes after SET_LOG_BASE, and librte_vhost "
+                          "would not forget the log"));
+
     case VDPA_REQUEST_GET_FEATURES:
     case VDPA_REQUEST_SET_OWNER:
-    case VDPA_REQUEST_RESET_OWNER:
     case VDPA_REQUEST_SET_LOG_FD:
     case VDPA_REQUEST_GET_PROTOCOL_FEATURES:
     case VDPA_REQUEST_GET_QUEUE_NUM:
@@ -555,6 +561,10 @@ vdpa_message_done(struct vdpa_dialogue *d, const struct vdpa_message *msg)
 
     case VDPA_REQUEST_SET_PROTOCOL_FEATURES:
         d->protocol = msg->payload.u64;
+        break;
+
+    case VDPA_REQUEST_SET_LOG_BASE:
+        d->has_log = true;
         break;
 
     case VDPA_REQUEST_SET_MEM_TABLE:

@@ -156,6 +156,7 @@ struct vdpa_dialogue {
     bool has_owner;
     bool has_features;
     bool has_memory;
+    bool has_log;
     uint64_t memory_end;        /* Last guest address of all memory. */
 };
 

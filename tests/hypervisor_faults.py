@@ -475,6 +475,12 @@ def logs_to_disk(h):
     h.log(65536, 0, disk_file())
 
 
+@fault(RUNNING)
+def has_its_log_forgotten(h):
+    h.log(65536, 0, memfd(65536))
+    h.send_message(RESET_OWNER)
+
+
 def be_refused(path):
     """Plays all faults: each ends the connection of who plays it, and an
     honest guest is served afterwards."""

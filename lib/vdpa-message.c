@@ -172,6 +172,7 @@ vdpa_dialogue_init(struct vdpa_dialogue *dialogue, unsigned int n_pairs)
 {
     memset(dialogue, 0, sizeof *dialogue);
     dialogue->n_pairs = n_pairs;
+    dialogue->max_memory = UINT64_MAX;
 }
 
 static bool OVS_PRINTF_FORMAT(2, 3)
@@ -294,8 +295,24 @@ ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
     return a < b ? b - a < a_size : a - b < b_size;
 }
 
+/* Returns how many bytes are mapped because of 'msg', a SET_MEM_TABLE: each
+ * region from the beginning of its file on. */
+uint64_t
+vdpa_message_mapped(const struct vdpa_message *msg)
+{
+    uint64_t mapped = 0;
+
+    for (uint32_t i = 0; i < msg->payload.memory.n_regions; i++) {
+        const struct vdpa_message_region *r = &msg->payload.memory.regions[i];
+        uint64_t len = r->file_ofs + r->size;
+
+        mapped = mapped + len < mapped ? UINT64_MAX : mapped + len;
+    }
+    return mapped;
+}
+
 static bool
-check_memory(const struct vdpa_message *msg,
+check_memory(const struct vdpa_dialogue *d, const struct vdpa_message *msg,
              const struct vdpa_message_file *files, struct ds *why)
 {
     const struct vdpa_message_region *regions = msg->payload.memory.regions;
@@ -324,7 +341,10 @@ check_memory(const struct vdpa_message *msg,
             }
         }
     }
-    return true;
+    return (vdpa_message_mapped(msg) <= d->max_memory
+            || refuse(why, "it wants %"PRIu64" bytes to be mapped, of %"PRIu64
+                      " that it may have of the addresses of ovs-vswitchd",
+                      vdpa_message_mapped(msg), d->max_memory));
 }
 
 static bool
@@ -375,7 +395,7 @@ check_payload(const struct vdpa_dialogue *d, const struct vdpa_message *msg,
                           u64 & ~d->protocol_offered));
 
     case VDPA_REQUEST_SET_MEM_TABLE:
-        return check_memory(msg, files, why);
+        return check_memory(d, msg, files, why);
 
     case VDPA_REQUEST_SET_LOG_BASE:
         return check_log(d, msg, files, why);

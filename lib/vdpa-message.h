@@ -146,6 +146,7 @@ struct vdpa_message_file {
 
 struct vdpa_dialogue {
     unsigned int n_pairs;       /* Queue pairs that the port has. */
+    uint64_t max_memory;        /* Bytes that may be mapped of its memory. */
 
     uint64_t offered;           /* Features, by GET_FEATURES. */
     uint64_t features;          /* That the guest took. */
@@ -172,6 +173,7 @@ bool vdpa_message_answer(struct vdpa_dialogue *, const struct vdpa_message *,
                          struct vdpa_message *answer);
 void vdpa_message_done(struct vdpa_dialogue *, const struct vdpa_message *);
 
+uint64_t vdpa_message_mapped(const struct vdpa_message *);
 bool vdpa_message_has_answer(const struct vdpa_message *);
 const char *vdpa_message_name(const struct vdpa_message *);
 const char *vdpa_file_kind_name(enum vdpa_file_kind);

@@ -53,6 +53,9 @@ enum {
     BACKEND_HOST_NOTIFIER = 3,
 };
 
+/* A hypervisor may have one in so many of the addresses that are left. */
+#define ADDRESS_SHARE 16
+
 /* What is under way at librte_vhost's. */
 enum busy {
     IDLE,
@@ -98,6 +101,7 @@ struct vdpa_screen {
     unsigned int n_passing;
     int memory[VDPA_MESSAGE_MAX_FILES];
     unsigned int n_memory;
+    uint64_t mapped;            /* Bytes of memory that may be mapped. */
     int log;
     int late[VDPA_MESSAGE_MAX_FILES + 1];   /* Of the last connection. */
     unsigned int n_late;
@@ -281,6 +285,7 @@ screen_rest(struct vdpa_screen *s)
     memcpy(s->late, s->memory, sizeof s->memory);
     s->n_late = s->n_memory;
     s->n_memory = 0;
+    s->mapped = 0;
     if (s->log >= 0) {
         s->late[s->n_late++] = s->log;
         s->log = -1;
@@ -477,9 +482,31 @@ screen_log_message(const struct vdpa_screen *s, const char *direction,
     }
 }
 
+/* Returns how many bytes of memory may be mapped for 's'.  A file may be as
+ * large as its owner says, without having any memory, but there is no end of
+ * addresses: everybody may take a part of what is left, and some is left in
+ * any case. */
+static uint64_t
+screen_max_memory(const struct vdpa_screen *s)
+    OVS_REQUIRES(mutex)
+{
+    /* Stacks are at the end of all addresses. */
+    uint64_t all = UINT64_C(1) << (log_2_floor((uintptr_t) &s) + 1);
+    uint64_t left = all - all / 4;
+    const struct vdpa_screen *other;
+
+    HMAP_FOR_EACH (other, node, &screens) {
+        if (other != s) {
+            left -= MIN(left, other->mapped);
+        }
+    }
+    return left / ADDRESS_SHARE;
+}
+
 /* Reads what has come from the hypervisor, and looks at it. */
 static void
 screen_read(struct vdpa_screen *s)
+    OVS_REQUIRES(mutex)
 {
     struct vdpa_channel *channel = &s->hypervisor;
     struct vdpa_message_file files[VDPA_MESSAGE_MAX_FILES];
@@ -498,6 +525,9 @@ screen_read(struct vdpa_screen *s)
             vdpa_file_examine(channel->files[i], &files[i]);
         }
         screen_log_message(s, "<-", &channel->in, files, channel->n_files);
+        if (channel->in.request == VDPA_REQUEST_SET_MEM_TABLE) {
+            s->dialogue.max_memory = screen_max_memory(s);
+        }
         if (!vdpa_message_check(&s->dialogue, &channel->in, files,
                                 channel->n_files, &why)) {
             screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
@@ -510,6 +540,9 @@ screen_read(struct vdpa_screen *s)
                           ovs_strerror(error));
             screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
             goto exit;
+        }
+        if (channel->in.request == VDPA_REQUEST_SET_MEM_TABLE) {
+            s->mapped = vdpa_message_mapped(&channel->in);
         }
         s->ready = true;
     }

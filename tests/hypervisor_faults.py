@@ -443,6 +443,11 @@ def changes_features_and_is_acknowledged(h):
     h.state(GET_VRING_BASE, 0, 0)
 
 
+@fault(RUNNING)
+def shares_half_of_all_addresses(h):
+    h.table([(0, 1 << 46, 0, 0)], [memfd(1 << 46)])
+
+
 # The log of a migration.
 
 @fault(RUNNING)

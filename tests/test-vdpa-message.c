@@ -139,7 +139,12 @@ print_verdicts(void)
         struct line line;
 
         if (!strncmp(text, "port ", 5)) {
-            vdpa_dialogue_init(&dialogue, atoi(text + 5));
+            char *end;
+
+            vdpa_dialogue_init(&dialogue, strtoul(text + 5, &end, 0));
+            if (*end == ' ') {
+                dialogue.max_memory = strtoull(end, NULL, 0);
+            }
         } else if (!strncmp(text, "<- ", 3)) {
             parse_message(text + 3, &line);
             if (vdpa_message_check_header(&dialogue, &line.msg, &why)

@@ -255,9 +255,8 @@ ask(struct vdpa_stats *stats)
     ovsrcu_quiesce_start();
     memset(rings, 0, sizeof rings);
     memset(&eth, 0, sizeof eth);
-    if (stats->vf && !vdpa_vf_is_removed(stats->vf)
-        && rte_eth_stats_get(stats->vf->port_id, &eth)) {
-        memset(&eth, 0, sizeof eth);
+    if (stats->vf) {
+        vdpa_vf_get_stats(stats->vf, &eth);
     }
     for (unsigned int i = 0; i < N_RINGS && enabled >> i; i++) {
         if (enabled & (UINT32_C(1) << i)) {

@@ -405,6 +405,7 @@ vdpa_vf_open(const struct vdpa_devargs *devargs, const char *owner,
     atomic_init(&vf->wants_reset, false);
     atomic_init(&vf->running, true);
     atomic_init(&vf->closed, false);
+    ovs_mutex_init(&vf->queues_mutex);
     error = vdpa_devargs_parse(devargs->string, &vf->devargs, &unused);
     ovs_assert(!error);
 
@@ -511,6 +512,7 @@ vdpa_vf_close(struct vdpa_vf *vf)
         vdpa_devargs_remove(&vf->devargs);
     }
     vf_release_pool(vf->pool);
+    ovs_mutex_destroy(&vf->queues_mutex);
     vdpa_devargs_destroy(&vf->devargs);
     free(vf->owner);
     free(vf);
@@ -542,6 +544,7 @@ vdpa_vf_set_mtu(struct vdpa_vf *vf, int mtu)
 
     /* A device that is being reset takes it when that is done. */
     atomic_read_relaxed(&vf->running, &running);
+    ovs_mutex_lock(&vf->queues_mutex);
     if (running) {
         rte_eth_dev_stop(vf->port_id);
         error = vf_start(vf, mtu, pool);
@@ -555,8 +558,12 @@ vdpa_vf_set_mtu(struct vdpa_vf *vf, int mtu)
             atomic_store(&vf->running, false);
             atomic_store(&vf->wants_reset, true);
         }
+    }
+    ovs_mutex_unlock(&vf->queues_mutex);
+    if (error) {
         if (pool != vf->pool) {
-            rte_mempool_free(pool);
+            /* The device may have taken buffers from it. */
+            vf_release_pool(pool);
         }
         return error;
     }
@@ -609,6 +616,7 @@ vdpa_vf_reset(struct vdpa_vf *vf)
     atomic_store(&vf->running, false);
     ovsrcu_synchronize();
 
+    ovs_mutex_lock(&vf->queues_mutex);
     error = -rte_eth_dev_reset(vf->port_id);
     if (error == ENOTSUP) {
         error = -rte_eth_dev_stop(vf->port_id);
@@ -616,6 +624,7 @@ vdpa_vf_reset(struct vdpa_vf *vf)
     if (!error) {
         error = vf_start(vf, vf->mtu, vf->pool);
     }
+    ovs_mutex_unlock(&vf->queues_mutex);
     vf->reset_error = error;
     if (error) {
         VLOG_WARN_RL(&rl, "%s: device %s could not be reset (%s), it is tried "
@@ -626,6 +635,19 @@ vdpa_vf_reset(struct vdpa_vf *vf)
         VLOG_INFO("%s: device %s was reset", vf->owner, vf->devargs.string);
         atomic_store(&vf->running, true);
     }
+}
+
+/* Stores the statistics of the device of 'vf' into '*stats', all 0 if it has
+ * none. */
+void
+vdpa_vf_get_stats(const struct vdpa_vf *vf, struct rte_eth_stats *stats)
+{
+    memset(stats, 0, sizeof *stats);
+    ovs_mutex_lock(&vf->queues_mutex);
+    if (!vdpa_vf_is_removed(vf) && rte_eth_stats_get(vf->port_id, stats)) {
+        memset(stats, 0, sizeof *stats);
+    }
+    ovs_mutex_unlock(&vf->queues_mutex);
 }
 
 /* Returns what is wrong with the device of 'vf', as a sentence whose subject

@@ -28,7 +28,8 @@
  * -------------
  *
  * The functions must be called from the main thread, vdpa_vf_reset() holding
- * no lock.  The members that the packet path reads are constant from
+ * no lock, but for vdpa_vf_get_stats(), that one other thread may call.  What
+ * sets the device up anew waits for that to return.  The members that the packet path reads are constant from
  * vdpa_vf_open() to vdpa_vf_close(), except 'limits.max_frame' and 'pool',
  * which change only while no thread polls the port, and 'running': a thread
  * that finds it false leaves the device alone, and one that does not has done
@@ -46,10 +47,12 @@
 #include <stdint.h>
 
 #include "ovs-atomic.h"
+#include "ovs-thread.h"
 #include "util.h"
 #include "vdpa-devargs.h"
 #include "vdpa-requests.h"
 
+struct rte_eth_stats;
 struct rte_mempool;
 
 /* Queue pairs of a VF that can be used at most. */
@@ -88,6 +91,10 @@ struct vdpa_vf {
     uint32_t spread;            /* Queues to spread to, 0 for all. */
     uint64_t rx_offloads;
     uint64_t rss_hf;
+
+    /* Held by who asks for statistics, and by who sets queues up anew, of
+     * which drivers count. */
+    struct ovs_mutex queues_mutex;
 };
 
 int vdpa_vf_open(const struct vdpa_devargs *, const char *owner,
@@ -101,6 +108,7 @@ int vdpa_vf_set_spread(struct vdpa_vf *, uint32_t queues);
 void vdpa_vf_try_promiscuous(struct vdpa_vf *);
 bool vdpa_vf_wants_reset(const struct vdpa_vf *);
 void vdpa_vf_reset(struct vdpa_vf *);
+void vdpa_vf_get_stats(const struct vdpa_vf *, struct rte_eth_stats *);
 char *vdpa_vf_problem(const struct vdpa_vf *);
 
 /* Returns true if the device of 'vf' has gone: nothing may be asked of its

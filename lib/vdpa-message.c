@@ -311,6 +311,30 @@ vdpa_message_mapped(const struct vdpa_message *msg)
     return mapped;
 }
 
+/* Returns true if librte_vhost 22.11 takes the memory of 'a' and 'b', that are
+ * SET_MEM_TABLE, for the same: then it keeps what it has, whatever files come
+ * with the second one. */
+bool
+vdpa_message_same_memory(const struct vdpa_message *a,
+                         const struct vdpa_message *b)
+{
+    uint32_t n = a->payload.memory.n_regions;
+
+    if (n != b->payload.memory.n_regions) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const struct vdpa_message_region *r = &a->payload.memory.regions[i];
+        const struct vdpa_message_region *s = &b->payload.memory.regions[i];
+
+        if (r->guest_addr != s->guest_addr || r->size != s->size
+            || r->user_addr != s->user_addr) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool
 check_memory(const struct vdpa_dialogue *d, const struct vdpa_message *msg,
              const struct vdpa_message_file *files, struct ds *why)

@@ -174,6 +174,8 @@ bool vdpa_message_answer(struct vdpa_dialogue *, const struct vdpa_message *,
 void vdpa_message_done(struct vdpa_dialogue *, const struct vdpa_message *);
 
 uint64_t vdpa_message_mapped(const struct vdpa_message *);
+bool vdpa_message_same_memory(const struct vdpa_message *,
+                              const struct vdpa_message *);
 bool vdpa_message_has_answer(const struct vdpa_message *);
 const char *vdpa_message_name(const struct vdpa_message *);
 const char *vdpa_file_kind_name(enum vdpa_file_kind);

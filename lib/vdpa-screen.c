@@ -101,6 +101,7 @@ struct vdpa_screen {
     unsigned int n_passing;
     int memory[VDPA_MESSAGE_MAX_FILES];
     unsigned int n_memory;
+    struct vdpa_message table;  /* That 'memory' came with. */
     uint64_t mapped;            /* Bytes of memory that may be mapped. */
     int log;
     int late[VDPA_MESSAGE_MAX_FILES + 1];   /* Of the last connection. */
@@ -542,7 +543,7 @@ screen_read(struct vdpa_screen *s)
             goto exit;
         }
         if (channel->in.request == VDPA_REQUEST_SET_MEM_TABLE) {
-            s->mapped = vdpa_message_mapped(&channel->in);
+            s->mapped = MAX(s->mapped, vdpa_message_mapped(&channel->in));
         }
         s->ready = true;
     }
@@ -566,9 +567,22 @@ screen_passed(struct vdpa_screen *s)
 {
     switch (s->hypervisor.in.request) {
     case VDPA_REQUEST_SET_MEM_TABLE:
+        if (s->n_memory
+            && vdpa_message_same_memory(&s->table, &s->hypervisor.in)) {
+            screen_throw(s, s->passing, s->n_passing);
+            break;
+        }
         screen_throw(s, s->memory, s->n_memory);
         memcpy(s->memory, s->passing, sizeof s->memory);
         s->n_memory = s->n_passing;
+        s->table = s->hypervisor.in;
+        s->mapped = vdpa_message_mapped(&s->table);
+        break;
+
+    case VDPA_REQUEST_RESET_OWNER:
+        screen_throw(s, s->memory, s->n_memory);
+        s->n_memory = 0;
+        s->mapped = 0;
         break;
 
     case VDPA_REQUEST_SET_LOG_BASE:

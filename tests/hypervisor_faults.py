@@ -486,6 +486,24 @@ def has_its_log_forgotten(h):
     h.send_message(RESET_OWNER)
 
 
+def begin_again(path, packed):
+    """Has a guest with two queue pairs begin again by RESET_OWNER, as front
+    ends do that know no better way, and sees that both are served."""
+    with Guest(path, pairs=2, packed=packed) as guest:
+        guest.connect()
+        guest.send(arp_request(A, "10.0.0.77", "10.0.0.1"), pair=1)
+        guest.request(RESET_OWNER)
+        guest.set_features()
+        guest.reset_rings()
+        guest.fill_receive_rings()
+        guest.set_memory()
+        for pair in 0, 1:
+            guest.set_up_ring(pair * 2)
+            guest.set_up_ring(pair * 2 + 1)
+            guest.enable(pair)
+            guest.send(arp_request(A, "10.0.0.77", "10.0.0.1"), pair=pair)
+
+
 def be_refused(path):
     """Plays all faults: each ends the connection of who plays it, and an
     honest guest is served afterwards."""
@@ -744,6 +762,34 @@ def come_and_go(path, n):
                 pass
             guest.listen()
             guest.disconnect()
+
+
+def files_called(name):
+    """How many files of the switch are the memfd 'name'."""
+    fds = "/proc/%d/fd" % vswitchd()
+    n = 0
+    for fd in os.listdir(fds):
+        try:
+            n += os.readlink(os.path.join(fds, fd)).startswith("/memfd:" + name)
+        except FileNotFoundError:
+            pass
+    return n
+
+
+def share_the_same_elsewhere(path):
+    """Says that the guest's memory is where it was, in other files.
+    librte_vhost then keeps the first ones, which its thread would have to free
+    if the screen did not keep them, too."""
+    with Guest(path) as guest:
+        guest.accept()
+        for name in "first", "second":
+            fd = os.memfd_create(name)
+            os.ftruncate(fd, 1 << 20)
+            guest.request(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, 0,
+                                                     1 << 20, 0, 0), [fd])
+            os.close(fd)
+        wait(lambda: files_called("second") == 0, "the second one is closed")
+        assert files_called("first") == 2, files_called("first")
 
 
 def leave_nothing(path, n):

@@ -210,6 +210,13 @@ after_message(int vid, void *msg_)
     bool resume;
 
     if (vhost) {
+        if (msg->request == VDPA_REQUEST_RESET_OWNER) {
+            /* librte_vhost forgets that rings were ready, and does not tell
+             * that they are not. */
+            ovs_mutex_lock(&vhost->mutex);
+            vhost->tx_ready = vhost->rx_ready = 0;
+            ovs_mutex_unlock(&vhost->mutex);
+        }
         vdpa_guest_share_after_message(
             &vhost->share, vid, message_remaps(msg),
             msg->request == VDPA_REQUEST_SET_MEM_TABLE,

@@ -29,11 +29,13 @@
  *
  * The functions must be called from the main thread, vdpa_vf_reset() holding
  * no lock, but for vdpa_vf_get_stats(), that one other thread may call.  What
- * sets the device up anew waits for that to return.  The members that the packet path reads are constant from
- * vdpa_vf_open() to vdpa_vf_close(), except 'limits.max_frame' and 'pool',
- * which change only while no thread polls the port, and 'running': a thread
- * that finds it false leaves the device alone, and one that does not has done
- * with it when it next quiesces.
+ * sets the device up anew waits for that to return.
+ *
+ * The members that the packet path reads are constant from vdpa_vf_open() to
+ * vdpa_vf_close(), except 'limits.max_frame' and 'pool', which change only
+ * while no thread polls the port, and 'running': a thread that finds it false
+ * leaves the device alone, and one that does not has done with it when it next
+ * quiesces.
  *
  * Resets
  * ------

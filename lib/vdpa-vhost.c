@@ -31,9 +31,10 @@ COVERAGE_DEFINE(vdpa_guest_connected);
 COVERAGE_DEFINE(vdpa_guest_disconnected);
 
 /* A message with the files that came with it, as DPDK 22.11 hands it to
- * before_message() and after_message(). */
+ * before_message() and after_message(): the largest is one about a session of
+ * encryption, that has two pointers and two keys. */
 struct vhost_message_context {
-    uint8_t msg[644];
+    uint8_t msg[VDPA_MESSAGE_HEADER_LEN + 40 + 2 * sizeof(void *) + 64 + 512];
     int fds[VDPA_MESSAGE_MAX_FILES];
     int n_fds;
 };
@@ -187,7 +188,9 @@ before_message(int vid, void *msg_)
         const struct vhost_message_context *context = msg_;
 
         vdpa_guest_share_before_message(&vhost->share, message_remaps(msg),
-                                        context->fds, MAX(context->n_fds, 0));
+                                        context->fds,
+                                        MIN(MAX(context->n_fds, 0),
+                                            VDPA_MESSAGE_MAX_FILES));
         if (vdpa_guest_share_is_broken(&vhost->share)) {
             result = end_connection(vhost, msg);
         }

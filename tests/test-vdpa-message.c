@@ -28,9 +28,9 @@
  *     REQUEST FLAGS FILE... PAYLOAD
  *
  * REQUEST is a name or a number, FILE is memory:SIZE, eventfd:0, socket:0 or
- * other:0, perhaps memory:SIZE/PAGE, and PAYLOAD is in hexadecimal digits.  For tests, PAYLOAD may also
- * consist of numbers, as in 4:2 8:0x1000 for four bytes and eight, and size:N
- * may contradict it. */
+ * other:0, and PAYLOAD is in hexadecimal digits.  For tests, PAYLOAD may also
+ * consist of numbers, as in 4:2 8:0x1000 for four bytes and eight, size:N may
+ * contradict it, and memory:SIZE/PAGE has pages of another size. */
 
 struct line {
     struct vdpa_message msg;

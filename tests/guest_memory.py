@@ -124,11 +124,15 @@ def lose_nic_and_memory(split_port, packed_port):
 
 
 class Holes(Guest):
-    """A guest with a GiB of memory, of which the file has the beginning."""
+    """A guest with a GiB of memory, of which the file has the beginning once
+    it was shared."""
 
     def set_memory(self):
+        size = os.fstat(self.memory_fd).st_size
         self.regions = [(BASE, 1 << 30, BASE, 0)]
+        os.ftruncate(self.memory_fd, 1 << 30)
         super().set_memory()
+        os.ftruncate(self.memory_fd, size)
 
 
 def send_from_holes(guest, n=4, pieces=1023):

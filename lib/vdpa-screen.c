@@ -93,6 +93,7 @@ struct vdpa_screen {
     uint32_t events;            /* That are waited for from 'hypervisor'. */
     enum busy busy;
     bool attached;              /* librte_vhost has a connection. */
+    bool resetting;             /* By making that anew: RESET_OWNER. */
     struct vdpa_account account;
 
     /* Files.  Those of memory and log are kept as long as librte_vhost maps
@@ -294,6 +295,7 @@ screen_rest(struct vdpa_screen *s)
     s->late_at = time_msec() + LATE;
     s->ending = false;
     s->ready = false;
+    s->resetting = false;
 }
 
 /* librte_vhost. */
@@ -408,59 +410,6 @@ screen_pass(struct vdpa_screen *s)
     return error;
 }
 
-/* Does what 's' has waited for its turn for. */
-static void
-screen_take_turn(struct vdpa_screen *s)
-    OVS_REQUIRES(mutex)
-{
-    int error;
-
-    turn_of = s;
-    turn_began = time_usec();
-    if (s->ending) {
-        screen_close_vhost(s);
-    } else if (s->vhost.fd < 0) {
-        s->busy = CONNECTING;
-        error = screen_connect_vhost(s);
-        if (error) {
-            VLOG_WARN_RL(&s->rl, "%s: librte_vhost cannot be reached: %s",
-                         s->name, ovs_strerror(error));
-            screen_end_turn(s);
-            screen_end(s);
-            s->next_try = time_msec() + RETRY_INTERVAL;
-        }
-    } else {
-        s->busy = PASSING;
-        s->n_passing = vdpa_channel_take_files(&s->hypervisor, s->passing);
-        error = screen_pass(s);
-        if (error) {
-            screen_lost_vhost(s);
-        }
-    }
-}
-
-/* Returns true if 's' has something for librte_vhost. */
-static bool
-screen_wants_turn(const struct vdpa_screen *s)
-{
-    if (s->busy != IDLE) {
-        return false;
-    } else if (s->ending) {
-        return s->vhost.fd >= 0;
-    } else {
-        return (s->ready && !s->closing && !s->n_trash
-                && (s->vhost.fd >= 0 || !s->attached));
-    }
-}
-
-/* The hypervisor. */
-
-static bool
-screen_may_read(const struct vdpa_screen *s)
-{
-    return (s->hypervisor.fd >= 0 && !s->ready && !s->hypervisor.out_len);
-}
-
 static void
 screen_log_message(const struct vdpa_screen *s, const char *direction,
                    const struct vdpa_message *msg,
@@ -481,74 +430,6 @@ screen_log_message(const struct vdpa_screen *s, const char *direction,
                  vdpa_message_name(msg), msg->flags, ds_cstr(&text));
         ds_destroy(&text);
     }
-}
-
-/* Returns how many bytes of memory may be mapped for 's'.  A file may be as
- * large as its owner says, without having any memory, but there is no end of
- * addresses: everybody may take a part of what is left, and some is left in
- * any case. */
-static uint64_t
-screen_max_memory(const struct vdpa_screen *s)
-    OVS_REQUIRES(mutex)
-{
-    /* Stacks are at the end of all addresses. */
-    uint64_t all = UINT64_C(1) << (log_2_floor((uintptr_t) &s) + 1);
-    uint64_t left = all - all / 4;
-    const struct vdpa_screen *other;
-
-    HMAP_FOR_EACH (other, node, &screens) {
-        if (other != s) {
-            left -= MIN(left, other->mapped);
-        }
-    }
-    return left / ADDRESS_SHARE;
-}
-
-/* Reads what has come from the hypervisor, and looks at it. */
-static void
-screen_read(struct vdpa_screen *s)
-    OVS_REQUIRES(mutex)
-{
-    struct vdpa_channel *channel = &s->hypervisor;
-    struct vdpa_message_file files[VDPA_MESSAGE_MAX_FILES];
-    struct ds why = DS_EMPTY_INITIALIZER;
-    int error = vdpa_channel_receive(channel);
-
-    if (vdpa_channel_has_header(channel)
-        && !vdpa_message_check_header(&s->dialogue, &channel->in, &why)) {
-        screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
-    } else if (error == EMFILE) {
-        screen_refuse(s, "ovs-vswitchd", "it comes with too many files");
-    } else if (error && error != EAGAIN) {
-        screen_end(s);
-    } else if (!error) {
-        for (unsigned int i = 0; i < channel->n_files; i++) {
-            vdpa_file_examine(channel->files[i], &files[i]);
-        }
-        screen_log_message(s, "<-", &channel->in, files, channel->n_files);
-        if (channel->in.request == VDPA_REQUEST_SET_MEM_TABLE) {
-            s->dialogue.max_memory = screen_max_memory(s);
-        }
-        if (!vdpa_message_check(&s->dialogue, &channel->in, files,
-                                channel->n_files, &why)) {
-            screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
-            goto exit;
-        }
-        error = vdpa_file_try_mappings(&channel->in, channel->files, files,
-                                       channel->n_files);
-        if (error) {
-            ds_put_format(&why, "its memory cannot be mapped (%s)",
-                          ovs_strerror(error));
-            screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
-            goto exit;
-        }
-        if (channel->in.request == VDPA_REQUEST_SET_MEM_TABLE) {
-            s->mapped = MAX(s->mapped, vdpa_message_mapped(&channel->in));
-        }
-        s->ready = true;
-    }
-exit:
-    ds_destroy(&why);
 }
 
 static void
@@ -655,6 +536,139 @@ screen_answered(struct vdpa_screen *s, struct vdpa_message *answer)
     }
     s->ready = false;
     vdpa_channel_next(&s->hypervisor);
+}
+
+/* Does what 's' has waited for its turn for.
+ *
+ * RESET_OWNER is not passed on: librte_vhost 22.11 would lose what it has
+ * allocated for rings.  It is given another connection instead, which begins
+ * with nothing. */
+static void
+screen_take_turn(struct vdpa_screen *s)
+    OVS_REQUIRES(mutex)
+{
+    int error;
+
+    turn_of = s;
+    turn_began = time_usec();
+    if (s->ending) {
+        screen_close_vhost(s);
+    } else if (s->vhost.fd < 0) {
+        s->busy = CONNECTING;
+        error = screen_connect_vhost(s);
+        if (error) {
+            VLOG_WARN_RL(&s->rl, "%s: librte_vhost cannot be reached: %s",
+                         s->name, ovs_strerror(error));
+            screen_end_turn(s);
+            screen_end(s);
+            s->next_try = time_msec() + RETRY_INTERVAL;
+        }
+    } else if (s->hypervisor.in.request == VDPA_REQUEST_RESET_OWNER
+               && !s->resetting) {
+        s->resetting = true;
+        screen_close_vhost(s);
+    } else if (s->resetting) {
+        s->resetting = false;
+        screen_end_turn(s);
+        screen_answered(s, NULL);
+    } else {
+        s->busy = PASSING;
+        s->n_passing = vdpa_channel_take_files(&s->hypervisor, s->passing);
+        error = screen_pass(s);
+        if (error) {
+            screen_lost_vhost(s);
+        }
+    }
+}
+
+/* Returns true if 's' has something for librte_vhost. */
+static bool
+screen_wants_turn(const struct vdpa_screen *s)
+{
+    if (s->busy != IDLE) {
+        return false;
+    } else if (s->ending) {
+        return s->vhost.fd >= 0;
+    } else {
+        return (s->ready && !s->closing && !s->n_trash
+                && (s->vhost.fd >= 0 || !s->attached));
+    }
+}
+
+/* The hypervisor. */
+
+static bool
+screen_may_read(const struct vdpa_screen *s)
+{
+    return (s->hypervisor.fd >= 0 && !s->ready && !s->hypervisor.out_len);
+}
+
+/* Returns how many bytes of memory may be mapped for 's'.  A file may be as
+ * large as its owner says, without having any memory, but there is no end of
+ * addresses: everybody may take a part of what is left, and some is left in
+ * any case. */
+static uint64_t
+screen_max_memory(const struct vdpa_screen *s)
+    OVS_REQUIRES(mutex)
+{
+    /* Stacks are at the end of all addresses. */
+    uint64_t all = UINT64_C(1) << (log_2_floor((uintptr_t) &s) + 1);
+    uint64_t left = all - all / 4;
+    const struct vdpa_screen *other;
+
+    HMAP_FOR_EACH (other, node, &screens) {
+        if (other != s) {
+            left -= MIN(left, other->mapped);
+        }
+    }
+    return left / ADDRESS_SHARE;
+}
+
+/* Reads what has come from the hypervisor, and looks at it. */
+static void
+screen_read(struct vdpa_screen *s)
+    OVS_REQUIRES(mutex)
+{
+    struct vdpa_channel *channel = &s->hypervisor;
+    struct vdpa_message_file files[VDPA_MESSAGE_MAX_FILES];
+    struct ds why = DS_EMPTY_INITIALIZER;
+    int error = vdpa_channel_receive(channel);
+
+    if (vdpa_channel_has_header(channel)
+        && !vdpa_message_check_header(&s->dialogue, &channel->in, &why)) {
+        screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
+    } else if (error == EMFILE) {
+        screen_refuse(s, "ovs-vswitchd", "it comes with too many files");
+    } else if (error && error != EAGAIN) {
+        screen_end(s);
+    } else if (!error) {
+        for (unsigned int i = 0; i < channel->n_files; i++) {
+            vdpa_file_examine(channel->files[i], &files[i]);
+        }
+        screen_log_message(s, "<-", &channel->in, files, channel->n_files);
+        if (channel->in.request == VDPA_REQUEST_SET_MEM_TABLE) {
+            s->dialogue.max_memory = screen_max_memory(s);
+        }
+        if (!vdpa_message_check(&s->dialogue, &channel->in, files,
+                                channel->n_files, &why)) {
+            screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
+            goto exit;
+        }
+        error = vdpa_file_try_mappings(&channel->in, channel->files, files,
+                                       channel->n_files);
+        if (error) {
+            ds_put_format(&why, "its memory cannot be mapped (%s)",
+                          ovs_strerror(error));
+            screen_refuse(s, "ovs-vswitchd", ds_cstr(&why));
+            goto exit;
+        }
+        if (channel->in.request == VDPA_REQUEST_SET_MEM_TABLE) {
+            s->mapped = MAX(s->mapped, vdpa_message_mapped(&channel->in));
+        }
+        s->ready = true;
+    }
+exit:
+    ds_destroy(&why);
 }
 
 /* Reads what has come from librte_vhost. */

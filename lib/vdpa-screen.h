@@ -25,6 +25,10 @@
  * message of ours that it does answer (VDPA_SCREEN_FENCE), and the hypervisor
  * has its acknowledgement from the screen.
  *
+ * RESET_OWNER is not passed on: librte_vhost 22.11 would lose what it has
+ * allocated for rings.  It has its connection made anew instead, and the
+ * hypervisor keeps its own.
+ *
  * A message that is refused, by the screen or by librte_vhost, ends the
  * connection.  The next one is tried after 1 second, then 2, and so on up to
  * 60, but without delay when the socket at that path is another one: whoever

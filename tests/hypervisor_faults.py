@@ -792,6 +792,27 @@ def share_the_same_elsewhere(path):
         assert files_called("first") == 2, files_called("first")
 
 
+def forget_rings(path, n):
+    """Has the switch make large rings and forget them by RESET_OWNER, again
+    and again: each time it gives back what it had for them."""
+    with Guest(path) as guest:
+        guest.accept()
+
+        def begin_again():
+            for ring in 0, 1:
+                guest.request(SET_VRING_NUM, struct.pack("<II", ring, 32768))
+            guest.request(RESET_OWNER)
+            guest.set_features()
+
+        begin_again()
+        before = dpdk_heap()
+        for _ in range(n):
+            begin_again()
+        after = dpdk_heap()
+        print("DPDK's heap: %s, then %s" % (before, after))
+        wait(lambda: dpdk_heap() == before, "all is given back")
+
+
 def leave_nothing(path, n):
     come_and_go(path, n // 4)
     time.sleep(0.5)

@@ -38,6 +38,11 @@
 
 /* As virtio has it. */
 #define MAX_RING_SIZE 32768
+
+/* Descriptors of all rings of a guest.  librte_vhost allocates 48 bytes for
+ * each in DPDK's heap, which all guests share. */
+#define MAX_DESCRIPTORS (128 * 1024)
+
 #define MIN_MTU 68
 #define MAX_MTU 65535
 
@@ -290,6 +295,25 @@ check_ring(const struct vdpa_dialogue *d, uint32_t ring, struct ds *why)
 }
 
 static bool
+check_ring_size(const struct vdpa_dialogue *d, const struct vdpa_message *msg,
+                struct ds *why)
+{
+    uint32_t size = msg->payload.state.num;
+    uint32_t all = size;
+
+    if (!size || size > MAX_RING_SIZE
+        || (!(d->features & FEATURE_RING_PACKED) && !IS_POW2(size))) {
+        return refuse(why, "a ring cannot have %"PRIu32" entries", size);
+    }
+    for (uint32_t i = 0; i < ARRAY_SIZE(d->ring_sizes); i++) {
+        all += i != msg->payload.state.index ? d->ring_sizes[i] : 0;
+    }
+    return (all <= MAX_DESCRIPTORS
+            || refuse(why, "all rings would have %"PRIu32" entries, above %d",
+                      all, MAX_DESCRIPTORS));
+}
+
+static bool
 ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
     return a < b ? b - a < a_size : a - b < b_size;
@@ -426,12 +450,7 @@ check_payload(const struct vdpa_dialogue *d, const struct vdpa_message *msg,
 
     case VDPA_REQUEST_SET_VRING_NUM:
         return (check_ring(d, msg->payload.state.index, why)
-                && ((msg->payload.state.num
-                     && msg->payload.state.num <= MAX_RING_SIZE
-                     && (d->features & FEATURE_RING_PACKED
-                         || IS_POW2(msg->payload.state.num)))
-                    || refuse(why, "a ring cannot have %"PRIu32" entries",
-                              msg->payload.state.num)));
+                && check_ring_size(d, msg, why));
 
     case VDPA_REQUEST_SET_VRING_BASE:
         /* A packed ring has two positions, each with a flag. */
@@ -596,6 +615,12 @@ vdpa_message_done(struct vdpa_dialogue *d, const struct vdpa_message *msg)
          * anew. */
         d->has_features = d->has_memory = false;
         d->features = d->memory_end = 0;
+        memset(d->ring_sizes, 0, sizeof d->ring_sizes);
+        break;
+
+    case VDPA_REQUEST_SET_VRING_NUM:
+        d->ring_sizes[msg->payload.state.index & VRING_INDEX]
+            = msg->payload.state.num;
         break;
 
     case VDPA_REQUEST_SET_FEATURES:

@@ -159,6 +159,7 @@ struct vdpa_dialogue {
     bool has_memory;
     bool has_log;
     uint64_t memory_end;        /* Last guest address of all memory. */
+    uint16_t ring_sizes[256];   /* By SET_VRING_NUM. */
 };
 
 void vdpa_dialogue_init(struct vdpa_dialogue *, unsigned int n_pairs);

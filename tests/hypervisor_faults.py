@@ -770,7 +770,8 @@ def files_called(name):
     n = 0
     for fd in os.listdir(fds):
         try:
-            n += os.readlink(os.path.join(fds, fd)).startswith("/memfd:" + name)
+            target = os.readlink(os.path.join(fds, fd))
+            n += target.startswith("/memfd:" + name)
         except FileNotFoundError:
             pass
     return n

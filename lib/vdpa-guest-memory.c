@@ -119,6 +119,16 @@ vdpa_guest_memory_init(void)
     }
 }
 
+/* Registers the 'len' bytes at 'start'.  If that fails, SIGBUS there would end
+ * the process: so the guest is taken to have lost its memory. */
+static void
+share_add_mapping(struct vdpa_guest_share *share, void *start, size_t len)
+{
+    if (guest_sigbus_add(&share->sigbus, start, len)) {
+        __atomic_store_n(&share->sigbus.broken, true, __ATOMIC_RELAXED);
+    }
+}
+
 /* Adds the mappings that librte_vhost has for its guest 'vid' to 'share'. */
 static void
 share_add(struct vdpa_guest_share *share, int vid)
@@ -133,7 +143,7 @@ share_add(struct vdpa_guest_share *share, int vid)
             const struct rte_vhost_mem_region *r = &table->regions[i];
             struct guest_file file;
 
-            guest_sigbus_add(&share->sigbus, r->mmap_addr, r->mmap_size);
+            share_add_mapping(share, r->mmap_addr, r->mmap_size);
             if (!guest_file_examine(r->fd, &file)) {
                 guest_sigbus_add_file(&share->sigbus, &file);
             }
@@ -144,8 +154,8 @@ share_add(struct vdpa_guest_share *share, int vid)
         && log_base) {
         uint64_t page_size = share->log_file.page_size;
 
-        guest_sigbus_add(&share->sigbus, (void *) (uintptr_t) log_base,
-                         ROUND_UP(log_size, page_size));
+        share_add_mapping(share, (void *) (uintptr_t) log_base,
+                          ROUND_UP(log_size, page_size));
         guest_sigbus_add_file(&share->sigbus, &share->log_file);
     }
 }

@@ -66,6 +66,7 @@ device_closed_cb(uint16_t port_id OVS_UNUSED,
 {
     struct vdpa_vf *vf = vf_;
 
+    atomic_store(&vf->running, false);
     atomic_store(&vf->closed, true);
     atomic_store_relaxed(&vf->removed, true);
     VLOG_WARN("%s: device %s was closed by somebody else", vf->owner,

@@ -362,14 +362,18 @@ print_files(void)
     }
 }
 
+/* Where the kernel lists this process's mappings. */
+#define MAPS "/proc/self/maps"
+
 static int
 count_mappings(void)
 {
-    FILE *maps = fopen("/proc/self/maps", "r");
+    FILE *maps = fopen(MAPS, "r");
     int n = 0;
+    int c;
 
     ovs_assert(maps);
-    for (int c; (c = getc(maps)) != EOF; ) {
+    while ((c = getc(maps)) != EOF) {
         n += c == '\n';
     }
     fclose(maps);

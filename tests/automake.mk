@@ -40,7 +40,6 @@ EXTRA_DIST += \
 	tests/soak \
 	tests/relay_vf.py \
 	tests/traffic.py \
-	tests/fusefs.py \
 	tests/fuse_file.py \
 	tests/guest_faults.py \
 	tests/hypervisor_faults.py \

@@ -14,6 +14,7 @@ At the end of the block the file system goes away, and all that waits goes on.
 """
 
 import ctypes
+import errno
 import mmap
 import os
 import signal
@@ -73,22 +74,38 @@ class FuseFile:
         os.waitpid(self.pid, 0)
         libc.umount2(self.path.encode(), 2)
 
+    @property
+    def file(self):
+        return os.path.join(self.path, "file")
+
     def open(self):
-        return os.open(os.path.join(self.path, "file"), os.O_RDWR)
+        return os.open(self.file, os.O_RDWR)
 
     def hold(self, *operations):
         for operation in operations:
             self.held[HELD[operation]] = 1
 
+    def stop_answering(self):
+        """From now on, whatever is asked for waits."""
+        self.held[:] = b"\1" * len(self.held)
+
     def serve(self, fd):
         while True:
-            request = os.read(fd, 1 << 20)
+            try:
+                request = os.read(fd, 1 << 20)
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.EINTR, errno.EAGAIN):
+                    continue
+                return
             _, operation, unique, node = struct.unpack_from("<IIQQ", request)
             data, error = self.answer(operation, node, request)
             if data is None or self.held[operation]:
                 continue
-            os.write(fd, struct.pack("<IiQ", 16 + len(data), -error, unique)
-                     + data)
+            try:
+                os.write(fd, struct.pack("<IiQ", 16 + len(data), -error,
+                                         unique) + data)
+            except OSError:
+                pass                    # Nobody waits for it any more.
 
     def answer(self, operation, node, request):
         if operation == INIT:

@@ -4,7 +4,7 @@
 """What guest-memory.at has hypervisors do to files that they share."""
 
 import fcntl
-import fusefs
+import fuse_file
 import os
 import subprocess
 import threading
@@ -194,7 +194,7 @@ def holes_cost_no_mappings(port):
 def give_nic_dead_files():
     """A host sends the NIC files that nobody can get rid of: to close them
     takes an answer of their file system's."""
-    with fusefs.FileSystem("mnt", 1 << 20) as files:
+    with fuse_file.FuseFile("mnt", 1 << 20) as files:
         fds = [os.open(files.file, os.O_RDWR) for _ in range(4)]
         files.stop_answering()
         connections = []
